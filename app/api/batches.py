@@ -1,0 +1,113 @@
+"""HTTP of batches and of NDJSON streams."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+
+from app.api.auth import scope
+from app.api.edge import Edge, EdgeDep, answer, read_body, read_lines
+from app.api.problems import problems
+from app.core.telemetry import INGESTED
+from app.schemas.fields import BatchResult
+from app.schemas.parsing import LineParser, parse_batch
+from app.services.batches import INTERACTIONS, ITEMS, USERS, Kind, Tally, store_checked
+
+router = APIRouter(prefix="/v1/import", tags=["Ingest"], dependencies=[Depends(scope("ingest"))])
+
+BATCH_PROBLEMS = problems(400, 413)
+CHUNK_LINES = 5_000
+MAX_LINE_BYTES = 1_048_576
+
+
+async def post_batch(request: Request, edge: Edge, kind: Kind[Any], envelope: type[BaseModel]) -> Response:
+    """Store a batch in one transaction; the good entries are kept, each bad one is named."""
+    checked = parse_batch(envelope, kind.entry, kind.name, await read_body(request))
+    tally = Tally()
+    await edge.write(store_checked, kind, checked, tally)
+    _count(kind, tally)
+    return answer(tally.answer())
+
+
+async def _import_stream(request: Request, edge: Edge, kind: Kind[Any]) -> Response:
+    parser = LineParser(kind.entry)
+    tally = Tally()
+    lines: list[bytes] = []
+    first = number = 0
+
+    async def store() -> None:
+        if lines:
+            await edge.write(store_checked, kind, parser.parse(lines, first), tally)
+            lines.clear()
+
+    async for line in read_lines(request, MAX_LINE_BYTES):
+        usable = line is not None and line.strip()
+        if not usable or len(lines) == CHUNK_LINES:
+            # A chunk is a run of lines without gaps, so that an entry's place is its line.
+            await store()
+            first = number
+        if line is None:
+            tally.reject([_too_long(number)])
+        if usable and line is not None:
+            lines.append(line)
+        else:
+            first = number + 1
+        number += 1
+    await store()
+    _count(kind, tally)
+    return answer(tally.answer())
+
+
+def _too_long(number: int) -> dict[str, Any]:
+    detail = f"The line is longer than {MAX_LINE_BYTES:,} bytes"
+    return {"index": number, "code": "line_too_long", "detail": detail, "pointer": ""}
+
+
+def _count(kind: Kind[Any], tally: Tally) -> None:
+    for verdict in ("accepted", "duplicate", "rejected"):
+        INGESTED.labels(kind.name, verdict).inc(getattr(tally, verdict))
+
+
+def _stream_of(example: str) -> dict[str, Any]:
+    content = {"application/x-ndjson": {"schema": {"type": "string"}, "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+_NOTE = (
+    "One JSON object a line, any number of lines; stored in chunks as they arrive. Entries that were stored "
+    "stay if the stream breaks off; sending it again is harmless for users, items and interactions "
+    "that carry `event_id` or `occurred_at`."
+)
+
+
+@router.post(
+    "/users",
+    response_model=BatchResult,
+    responses=problems(),
+    description=_NOTE,
+    openapi_extra=_stream_of('{"user_id": "ana"}\n{"user_id": "bo"}\n'),
+)
+async def import_users(request: Request, edge: EdgeDep) -> Response:
+    return await _import_stream(request, edge, USERS)
+
+
+@router.post(
+    "/items",
+    response_model=BatchResult,
+    responses=problems(),
+    description=_NOTE,
+    openapi_extra=_stream_of('{"item_id": "mug", "title": "Blue mug", "price": 9.5}\n'),
+)
+async def import_items(request: Request, edge: EdgeDep) -> Response:
+    return await _import_stream(request, edge, ITEMS)
+
+
+@router.post(
+    "/interactions",
+    response_model=BatchResult,
+    responses=problems(),
+    description=_NOTE,
+    openapi_extra=_stream_of('{"user_id": "ana", "item_id": "mug", "event": "view_item"}\n'),
+)
+async def import_interactions(request: Request, edge: EdgeDep) -> Response:
+    return await _import_stream(request, edge, INTERACTIONS)

@@ -1,0 +1,148 @@
+"""Where HTTP meets the database: transactions, bodies in, bytes out.
+
+The transaction of a request begins and ends here; nothing below commits. A read on the embedded SQLite
+takes microseconds, so it runs in the event loop; every other call to a database runs in a thread.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from anyio import CapacityLimiter, to_thread
+from fastapi import Depends, Query, Request, Response
+from pydantic import BaseModel
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.core.errors import BodyTooLarge, Unavailable
+from app.db.session import Database
+from app.services.live import Live
+
+Result = TypeVar("Result")
+
+
+class Edge:
+    """Runs functions that take a connection first, each in a transaction of its own."""
+
+    def __init__(self, database: Database, max_body: int) -> None:
+        self.database = database
+        self.max_body = max_body
+        self._threads = CapacityLimiter(database.pool_size)
+        # SQLite has one writer at a time: the others wait here rather than at its lock.
+        self._writers = CapacityLimiter(1) if database.embedded else self._threads
+
+    async def read(self, function: Callable[..., Result], *args: Any) -> Result:
+        """A short read."""
+        if self.database.embedded:
+            return self._read(function, args)
+        return await to_thread.run_sync(partial(self._read, function, args), limiter=self._threads)
+
+    async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
+        """A read that may take long: never in the event loop."""
+        return await to_thread.run_sync(partial(self._read, function, args), limiter=self._threads)
+
+    async def write(self, function: Callable[..., Result], *args: Any) -> Result:
+        """A transaction: committed when the function returns, rolled back when it raises."""
+        return await to_thread.run_sync(partial(self._write, function, args), limiter=self._writers)
+
+    def _read(self, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+        try:
+            with self.database.read() as connection:
+                return function(connection, *args)
+        except (DBAPIError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
+    def _write(self, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+        try:
+            with self.database.write() as connection:
+                return function(connection, *args)
+        except (DBAPIError, PoolTimeout) as error:
+            raise unavailable(error) from error
+
+
+def unavailable(error: Exception) -> Exception:
+    """What to raise for a database error: Unavailable if it may pass by itself, else the error."""
+    if isinstance(error, PoolTimeout):
+        return Unavailable("All database connections are in use; try again.")
+    if isinstance(error, DBAPIError) and (
+        error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
+    ):
+        return Unavailable("The database cannot be reached or is busy; try again.")
+    return error
+
+
+def get_edge(request: Request) -> Edge:
+    edge: Edge = request.app.state.edge
+    return edge
+
+
+def get_live(request: Request) -> Live:
+    live: Live = request.app.state.live
+    return live
+
+
+EdgeDep = Annotated[Edge, Depends(get_edge)]
+LiveDep = Annotated[Live, Depends(get_live)]
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=1000)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="Entries on a page")]
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; raises BodyTooLarge before more than the limit is held."""
+    limit = get_edge(request).max_body
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def read_lines(request: Request, max_line: int) -> AsyncIterator[bytes | None]:
+    """Lines of the body, without line ends; None for one that is longer than `max_line` bytes."""
+    buffer = b""
+    skipping = False
+    async for part in request.stream():
+        *lines, rest = part.split(b"\n")
+        for line in lines:
+            whole, buffer = buffer + line, b""
+            if skipping or len(whole) > max_line:
+                skipping = False
+                yield None
+            else:
+                yield whole
+        buffer += rest
+        if len(buffer) > max_line:
+            skipping, buffer = True, b""
+    if skipping:
+        yield None
+    elif buffer:
+        yield buffer
+
+
+def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(body), status, headers, "application/json")
+
+
+def body_of(model: type[BaseModel], example: Any, media_type: str = "application/json") -> dict[str, Any]:
+    """OpenAPI of a body that the handler reads itself (see `read_body`); `openapi.py` adds the schema."""
+    content = {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}, "example": example}
+    BODY_MODELS.add(model)
+    return {"requestBody": {"required": True, "content": {media_type: content}}}
+
+
+BODY_MODELS: set[type[BaseModel]] = set()
+"""Models of bodies, for the OpenAPI page."""
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"The body is larger than {limit // 2**20} MiB. Send smaller batches, or a stream to /v1/import."
+    )

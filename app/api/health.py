@@ -1,0 +1,63 @@
+"""HTTP of health and metrics."""
+
+import os
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from sqlalchemy import Connection, text
+
+from app.api.auth import scope
+from app.api.edge import EdgeDep, LiveDep, answer
+from app.api.problems import problems
+from app.core.errors import AppError
+from app.schemas.health import Liveness, Readiness
+
+router = APIRouter(tags=["Operate"])
+
+
+@router.get("/health/live", response_model=Liveness)
+async def get_liveness() -> Response:
+    """The process answers."""
+    return answer({"status": "alive"})
+
+
+@router.get(
+    "/health/ready",
+    response_model=Readiness,
+    responses={503: {"description": "Not ready: the database cannot be reached", "model": Readiness}},
+)
+async def get_readiness(edge: EdgeDep, live: LiveDep) -> Response:
+    """The database answers, and which model version is served (null before the first training)."""
+    database = "ok"
+    try:
+        await edge.read(_ping)
+    except AppError as error:
+        database = error.detail
+    model = live.current
+    body = {
+        "status": "ready" if database == "ok" else "not_ready",
+        "database": database,
+        "model_version": model.name if model else None,
+        "model_problem": live.failing,
+    }
+    return answer(body, status=200 if database == "ok" else 503)
+
+
+@router.get(
+    "/metrics",
+    responses={**problems(), 200: {"description": "Prometheus text", "content": {"text/plain": {}}}},
+    response_class=Response,
+    dependencies=[Depends(scope("query"))],
+)
+async def get_metrics() -> Response:
+    """Metrics of all workers together, in Prometheus's text format."""
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _ping(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))

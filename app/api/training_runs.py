@@ -1,0 +1,40 @@
+"""HTTP of training runs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from app.api.auth import scope
+from app.api.edge import Cursor, EdgeDep, Limit, answer
+from app.api.problems import problems
+from app.schemas.training_runs import TrainingRun, TrainingRunPage
+from app.services import training_runs
+
+router = APIRouter(prefix="/v1/training-runs", tags=["Run"], dependencies=[Depends(scope("admin"))])
+
+RunId = Annotated[str, Path(max_length=100)]
+
+
+@router.post("", status_code=202, response_model=TrainingRun, responses=problems(409))
+async def queue_training_run(edge: EdgeDep) -> Response:
+    """Queue a training. One works at a time; while one is queued, this answers that one."""
+    run = await edge.write(training_runs.queue_run, "api")
+    return answer(run, status=202, headers={"Location": f"/v1/training-runs/{run['run_id']}"})
+
+
+@router.get("", response_model=TrainingRunPage, responses=problems())
+async def list_training_runs(edge: EdgeDep, cursor: Cursor = None, limit: Limit = 20) -> Response:
+    """Training runs, newest first."""
+    return answer(await edge.read(training_runs.list_runs, cursor, limit))
+
+
+@router.get("/{run_id}", response_model=TrainingRun, responses=problems(404))
+async def get_training_run(run_id: RunId, edge: EdgeDep) -> Response:
+    """One training run: its state, stage, progress, metrics or error."""
+    return answer(await edge.read(training_runs.get_run, run_id))
+
+
+@router.delete("/{run_id}", response_model=TrainingRun, responses=problems(404, 409))
+async def cancel_training_run(run_id: RunId, edge: EdgeDep) -> Response:
+    """Cancel a run: a queued one at once, a working one at its next step."""
+    return answer(await edge.write(training_runs.cancel_run, run_id))

@@ -1,0 +1,63 @@
+"""What the commands share: settings, the database, the console, one-line failures."""
+
+import sys
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy.exc import DBAPIError
+
+from app.core.settings import Settings
+from app.core.telemetry import set_up_logs
+from app.db import migrate
+from app.db.session import Database
+
+out = Console()
+err = Console(stderr=True)
+
+
+def fail(message: str, status: int = 1) -> NoReturn:
+    """End with one line on standard error."""
+    print(f"vitrine: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(status)
+
+
+def open_database(settings: Settings) -> Database:
+    """The database with its schema at head: the embedded one is migrated, a server's must be."""
+    set_up_logs("warning", "console")
+    database = connect(settings)
+    try:
+        if database.embedded:
+            migrate.upgrade(database)
+        elif migrate.current_revision(database) != migrate.head_revision():
+            fail("The database's schema is not that of this release: run 'vitrine migrate' first.")
+    except DBAPIError as error:
+        fail(f"The database cannot be reached: {first_line(error)}")
+    return database
+
+
+def connect(settings: Settings) -> Database:
+    """The database of the settings, whatever its schema."""
+    try:
+        return Database(settings.database_url, pool_size=settings.database_pool)
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is not installed: pip install 'vitrine[postgresql]'")
+    except (ValueError, OSError) as error:
+        fail(f"VITRINE_DATABASE_URL: {error}")
+
+
+def first_line(error: DBAPIError) -> str:
+    """What the database said, without the statement."""
+    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error).__name__
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error: on a terminal it moves, elsewhere nothing is drawn."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        console=err,
+        transient=False,
+    )

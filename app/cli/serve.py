@@ -1,0 +1,112 @@
+"""`vitrine serve` and `vitrine trainer`"""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.cli.console import err, fail, open_database
+from app.core.settings import Settings
+from app.db.queries.keys import any_key
+from app.trainer import run_trainer
+
+RESTART_SECONDS = 2.0
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on (VITRINE_HOST)")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="VITRINE_PORT")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=64, help="VITRINE_WORKERS")] = None,
+    trainer: Annotated[
+        bool | None,
+        typer.Option(
+            "--trainer/--no-trainer", help="Start a trainer too (default: on the embedded database)"
+        ),
+    ] = None,
+) -> None:
+    """Serve the API; on the embedded database, migrate it first and start a trainer beside it."""
+    settings = Settings()
+    host, port = host or settings.host, settings.port if port is None else port
+    workers = workers or settings.workers
+    database = open_database(settings)
+    with database.read() as connection:
+        is_open = settings.admin_key is None and not any_key(connection)
+    with_trainer = database.embedded if trainer is None else trainer
+    database.close()
+    if is_open:
+        err.print(
+            "[yellow]No API key exists: calls from this machine need none, all others are refused. "
+            "Make the first key with 'vitrine keys create'.[/yellow]"
+        )
+    err.print(f"Vitrine listens on http://{host}:{port} — documentation at http://{host}:{port}/docs")
+    _prepare_metrics(settings)
+    child = _TrainerChild() if with_trainer else None
+    try:
+        uvicorn.run(
+            "app.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=15,
+        )
+    finally:
+        if child is not None:
+            child.stop()
+
+
+def trainer(
+    parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process is gone")] = None,
+) -> None:
+    """Run a trainer: it takes queued training runs, one at a time over all trainers."""
+    run_trainer(Settings(), parent)
+
+
+def _prepare_metrics(settings: Settings) -> None:
+    """Give the API processes an empty folder in which they add up their metrics."""
+    folder = settings.metrics_dir.resolve() / str(os.getpid())
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        fail(f"VITRINE_METRICS_DIR: {error}")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+
+
+class _TrainerChild:
+    """A trainer process beside the API, started again if it dies."""
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+        self._process = self._start()
+        self._thread = threading.Thread(target=self._watch, name="trainer-watch", daemon=True)
+        self._thread.start()
+
+    @staticmethod
+    def _start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "app.cli", "trainer", "--parent", str(os.getpid())]
+        return subprocess.Popen(command)  # noqa: S603 (our own command)
+
+    def _watch(self) -> None:
+        while not self._ended.is_set():
+            status = self._process.wait()
+            if not self._ended.wait(RESTART_SECONDS):
+                err.print(f"[yellow]The trainer ended with status {status}; starting it again.[/yellow]")
+                self._process = self._start()
+
+    def stop(self) -> None:
+        """End the trainer; it hands a run that works back."""
+        self._ended.set()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()

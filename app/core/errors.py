@@ -1,0 +1,99 @@
+"""Errors that a caller can act on; the API answers them as RFC 9457 problems, the CLI as one line."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True)
+class InputError:
+    """One thing that is wrong with an input: where (a JSON pointer, or a parameter's name) and what."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class AppError(Exception):
+    """Base of all errors with a stable code and an HTTP status."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, errors: list[InputError] | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.errors = errors or []
+
+    def problem(self) -> dict[str, Any]:
+        """The body of an `application/problem+json` answer."""
+        body: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = [asdict(error) for error in self.errors]
+        return body
+
+
+class InvalidInput(AppError):
+    """The payload is well-formed JSON, but not what the call takes."""
+
+    status, code, title = 422, "invalid_input", "Invalid input"
+
+
+class MalformedJson(AppError):
+    """The body is not JSON in UTF-8."""
+
+    status, code, title = 400, "malformed_json", "Malformed JSON"
+
+
+class BadRequest(AppError):
+    """A parameter or a path that cannot be understood."""
+
+    status, code, title = 400, "bad_request", "Bad request"
+
+
+class BodyTooLarge(AppError):
+    """The body is larger than the setting allows."""
+
+    status, code, title = 413, "body_too_large", "Body too large"
+
+
+class NotFound(AppError):
+    """The thing that the path names does not exist."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class Conflict(AppError):
+    """The call does not fit the state of the thing that it names."""
+
+    status, code, title = 409, "conflict", "Conflict"
+
+
+class Unauthorized(AppError):
+    """No key, or one that is not (or no longer) valid."""
+
+    status, code, title = 401, "unauthorized", "Unauthorized"
+
+
+class Forbidden(AppError):
+    """The key is valid, but lacks the scope."""
+
+    status, code, title = 403, "forbidden", "Forbidden"
+
+
+class Unavailable(AppError):
+    """The database or another part cannot be reached just now; the call may be tried again."""
+
+    status, code, title = 503, "unavailable", "Temporarily unavailable"
+
+
+class ModelNotReady(AppError):
+    """The call needs a trained model (or a part of it) that does not exist yet."""
+
+    status, code, title = 409, "model_not_ready", "Model not ready"

@@ -1,0 +1,77 @@
+"""Settings of the service, read from `VITRINE_*` variables and a `.env` file by the doors alone."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.core.events import DEFAULT_WEIGHTS, canonical
+
+
+class Settings(BaseSettings):
+    """Every setting, its default and what it does."""
+
+    model_config = SettingsConfigDict(env_prefix="VITRINE_", env_file=".env", extra="ignore")
+
+    database_url: str = "sqlite:///var/vitrine.db"
+    """SQLAlchemy address of the database: SQLite (embedded) or PostgreSQL."""
+    artifacts: Path = Path("var/artifacts")
+    """Folder of the trained model versions; shared by the API and the trainer."""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """API processes."""
+    admin_key: SecretStr | None = None
+    """A key with all scopes, given from outside (a container's secret) rather than stored."""
+    cors_origins: Annotated[list[str], NoDecode] = []
+    """Origins of web pages that may call the API from a browser, comma-separated."""
+    max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
+    """Largest body of a call in MiB; NDJSON imports are streams and have no limit."""
+    database_pool: Annotated[int, Field(ge=1, le=200)] = 10
+    """Database connections of each process, at most."""
+    metrics_dir: Path = Path("var/metrics")
+    """Folder in which API processes add up their metrics; wiped at start."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    access_log: bool = True
+
+    event_weights: dict[str, float] = {}
+    """Implicit weights that differ from the defaults, as JSON: {"purchase": 8, "watched_trailer": 1}."""
+    model_poll_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """How often each API process looks whether another model version is active."""
+    keep_versions: Annotated[int, Field(ge=1, le=100)] = 5
+    """Model versions kept on disk; the active one and the newest."""
+
+    train_interval_hours: Annotated[float, Field(ge=0)] = 24.0
+    """A training is queued when the last one is this old and there is new data; 0: never."""
+    train_after_interactions: Annotated[int, Field(ge=0)] = 50_000
+    """A training is queued after this many new interactions; 0: never."""
+    lease_seconds: Annotated[float, Field(ge=1, le=600)] = 30.0
+    """How long a trainer that no longer reports keeps its run before another takes it up."""
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """How often a run whose trainer died is taken up again before it counts as failed."""
+    seed: int = 20_260
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @field_validator("event_weights")
+    @classmethod
+    def _known_events(cls, value: dict[str, float]) -> dict[str, float]:
+        weights = {}
+        for name, weight in value.items():
+            stored = canonical(name)
+            if stored is None:
+                raise ValueError(f"'{name}' is not an event name")
+            weights[stored] = weight
+        return weights
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The implicit weight of every event: the defaults with the shop's own over them."""
+        return DEFAULT_WEIGHTS | self.event_weights

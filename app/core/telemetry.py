@@ -1,0 +1,60 @@
+"""Logs as one JSON object a line, and metrics that add up over the API's processes."""
+
+import logging
+import sys
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("vitrine_http_requests_total", "Answered requests", ["method", "route", "status"])
+SECONDS = Histogram(
+    "vitrine_http_request_seconds",
+    "Time to answer, in seconds",
+    ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+INGESTED = Counter("vitrine_ingested_total", "Ingested entries by what became of them", ["kind", "verdict"])
+RECOMMENDED = Counter("vitrine_recommended_items_total", "Recommended items by source", ["source"])
+MODEL_LOADED = Gauge(
+    "vitrine_model_loaded_timestamp_seconds",
+    "When the model version that is served was loaded",
+    multiprocess_mode="livemin",
+)
+MODEL_FAILURES = Counter("vitrine_model_load_failures_total", "Model versions that could not be loaded")
+
+
+def set_up_logs(level: str, form: str) -> None:
+    """Send all logs of the process, the libraries' too, through structlog to standard error."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
+    )
+    number = getattr(logging, level.upper())
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, last],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                last,
+            ],
+            foreign_pre_chain=shared,
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(number, logging.INFO))
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "alembic"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+    logging.getLogger("uvicorn.access").disabled = True  # the middleware logs requests, with their ids

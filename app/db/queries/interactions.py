@@ -1,0 +1,134 @@
+"""Interactions: written in bulk, read by user, by session, and counted by item."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select, tuple_
+
+from app.db.bulk import insert_rows, is_sqlite
+from app.db.rows import AnyRow
+from app.db.tables import event_names, interactions, items, sessions
+
+COLUMNS = (
+    "event_key",
+    "event_id",
+    "user_id",
+    "session_id",
+    "item_id",
+    "event",
+    "value",
+    "quantity",
+    "price",
+    "currency",
+    "order_id",
+    "recommendation_id",
+    "context",
+    "occurred_at",
+    "received_at",
+)
+"""The order of the rows that `insert_interactions` takes."""
+
+
+def insert_interactions(connection: Connection, rows: list[tuple[Any, ...]]) -> set[bytes]:
+    """Store rows whose `event_key` is new; answer the keys that were stored."""
+    if not rows:
+        return set()
+    before = connection.execute(select(func.coalesce(func.max(interactions.c.id), 0))).scalar_one()
+    stored = insert_rows(connection, interactions, COLUMNS, rows, "(event_key) DO NOTHING")
+    keys = [row[0] for row in rows]
+    if stored == len(rows):
+        return set(keys)
+    if is_sqlite(connection):
+        # One writer at a time: what has a higher key now, this transaction stored.
+        new = connection.execute(select(interactions.c.event_key).where(interactions.c.id > before))
+        return {bytes(key) for (key,) in new}
+    # Other writers may have added rows with higher keys, but not with these event keys: those would have
+    # conflicted. xmin tells this transaction's rows from those that were there.
+    new = connection.exec_driver_sql(
+        "SELECT event_key FROM interactions WHERE event_key = ANY(%s::bytea[]) "
+        "AND xmin = pg_current_xact_id()::xid",
+        (keys,),
+    )
+    return {bytes(key) for (key,) in new}
+
+
+def event_key_exists(connection: Connection, event_key: bytes) -> bool:
+    """Whether an event is stored under this key."""
+    found = select(interactions.c.id).where(interactions.c.event_key == event_key)
+    return connection.execute(found).first() is not None
+
+
+def recent_of_user(connection: Connection, user_key: int, limit: int) -> Sequence[AnyRow]:
+    """A user's latest events on items, newest first: item_id, name, value, quantity, occurred_at."""
+    return _recent(connection, interactions.c.user_id == user_key, limit)
+
+
+def recent_of_session(connection: Connection, external_id: str, limit: int) -> Sequence[AnyRow]:
+    """The same for a session."""
+    key = select(sessions.c.id).where(sessions.c.external_id == external_id).scalar_subquery()
+    return _recent(connection, interactions.c.session_id == key, limit)
+
+
+def _recent(connection: Connection, whose: Any, limit: int) -> Sequence[AnyRow]:
+    return connection.execute(
+        select(
+            interactions.c.item_id,
+            event_names.c.name,
+            interactions.c.value,
+            interactions.c.quantity,
+            interactions.c.occurred_at,
+        )
+        .join(event_names, event_names.c.id == interactions.c.event)
+        .where(whose, interactions.c.item_id.is_not(None))
+        .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def list_of_user(
+    connection: Connection, user_key: int, before: tuple[int, int] | None, limit: int
+) -> Sequence[AnyRow]:
+    """A user's events, newest first, beginning before `(occurred_at, id)`."""
+    statement = (
+        select(
+            interactions,
+            event_names.c.name.label("event_name"),
+            items.c.external_id.label("item_external_id"),
+            sessions.c.external_id.label("session_external_id"),
+        )
+        .join(event_names, event_names.c.id == interactions.c.event)
+        .outerjoin(items, items.c.id == interactions.c.item_id)
+        .outerjoin(sessions, sessions.c.id == interactions.c.session_id)
+        .where(interactions.c.user_id == user_key)
+        .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(tuple_(interactions.c.occurred_at, interactions.c.id) < tuple_(*before))
+    return connection.execute(statement).all()
+
+
+def counts_by_item(connection: Connection, since: int, until: int) -> list[tuple[int, str, int]]:
+    """`(item_id, event name, number of events)` within a window of time."""
+    statement = (
+        select(interactions.c.item_id, event_names.c.name, func.count())
+        .join(event_names, event_names.c.id == interactions.c.event)
+        .where(
+            interactions.c.occurred_at > since,
+            interactions.c.occurred_at <= until,
+            interactions.c.item_id.is_not(None),
+        )
+        .group_by(interactions.c.item_id, event_names.c.name)
+    )
+    return [(item, name, count) for item, name, count in connection.execute(statement)]
+
+
+def highest_key(connection: Connection) -> int:
+    """Highest key given to an interaction so far; 0 without any."""
+    return int(connection.execute(select(func.coalesce(func.max(interactions.c.id), 0))).scalar_one())
+
+
+def latest_time(connection: Connection) -> int | None:
+    """Time of the latest event; None without any."""
+    latest: int | None = connection.execute(select(func.max(interactions.c.occurred_at))).scalar_one()
+    return latest

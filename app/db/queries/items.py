@@ -1,0 +1,102 @@
+"""Items: one, many, and the columns that serving keeps in memory."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from app.db.bulk import insert_rows
+from app.db.queries.revisions import next_revision
+from app.db.rows import AnyRow
+from app.db.tables import items
+
+FIELDS = (
+    "title",
+    "description",
+    "categories",
+    "brand",
+    "price",
+    "cost",
+    "currency",
+    "tags",
+    "image_url",
+    "url",
+    "availability",
+    "available_from",
+    "expires_at",
+    "group_id",
+    "attributes",
+)
+"""What a shop says of an item, in the order of the rows that `upsert_items` takes."""
+
+_WRITTEN = ("external_id", *FIELDS, "created_at", "updated_at", "revision")
+_ON_CONFLICT = "(external_id) DO UPDATE SET deleted_at = NULL, " + ", ".join(
+    f"{name} = excluded.{name}" for name in (*FIELDS, "updated_at", "revision")
+)
+_SERVED = (
+    items.c.id,
+    items.c.external_id,
+    items.c.categories,
+    items.c.availability,
+    items.c.available_from,
+    items.c.expires_at,
+    items.c.deleted_at,
+    items.c.created_at,
+    items.c.revision,
+)
+
+
+def upsert_items(connection: Connection, rows: list[tuple[Any, ...]], now: int) -> None:
+    """Write items as `(external_id, *FIELDS)` with JSON fields as text; the last of an id wins."""
+    latest = {row[0]: row for row in rows}
+    if not latest:
+        return
+    revision = next_revision(connection, "items")
+    written = [(*latest[name], now, now, revision) for name in sorted(latest)]
+    insert_rows(connection, items, _WRITTEN, written, _ON_CONFLICT)
+
+
+def find_item(connection: Connection, external_id: str) -> AnyRow | None:
+    """One item's row, unless it was deleted."""
+    return connection.execute(
+        select(items).where(items.c.external_id == external_id, items.c.deleted_at.is_(None))
+    ).first()
+
+
+def lock_item(connection: Connection, external_id: str) -> AnyRow | None:
+    """One item's row (unless deleted), kept from other writers until the transaction ends."""
+    return connection.execute(
+        select(items)
+        .where(items.c.external_id == external_id, items.c.deleted_at.is_(None))
+        .with_for_update()
+    ).first()
+
+
+def update_item(connection: Connection, key: int, values: dict[str, Any]) -> None:
+    """Set columns of one item."""
+    changed = values | {"revision": next_revision(connection, "items")}
+    connection.execute(update(items).where(items.c.id == key).values(changed))
+
+
+def list_items(connection: Connection, after: int, limit: int) -> list[AnyRow]:
+    """Items in order of their keys, beginning after a key."""
+    return list(
+        connection.execute(
+            select(items)
+            .where(items.c.id > after, items.c.deleted_at.is_(None))
+            .order_by(items.c.id)
+            .limit(limit)
+        )
+    )
+
+
+def items_by_key(connection: Connection, keys: list[int]) -> dict[int, AnyRow]:
+    """Whole rows of the given items."""
+    return {row.id: row for row in connection.execute(select(items).where(items.c.id.in_(keys)))}
+
+
+def served_columns(connection: Connection, after_revision: int) -> Iterator[AnyRow]:
+    """What serving keeps of each item changed since a revision, deleted ones included, in order of key."""
+    statement = select(*_SERVED).where(items.c.revision > after_revision).order_by(items.c.id)
+    result = connection.execution_options(yield_per=10_000).execute(statement)
+    yield from result

@@ -1,0 +1,38 @@
+"""API keys, by the hash of their secret."""
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from app.db.rows import AnyRow
+from app.db.tables import api_keys
+
+
+def insert_key(connection: Connection, values: dict[str, Any]) -> None:
+    """Store a new key."""
+    connection.execute(insert(api_keys).values(values))
+
+
+def find_by_hash(connection: Connection, secret_hash: bytes) -> AnyRow | None:
+    """The key with this hash, revoked and expired ones included."""
+    return connection.execute(select(api_keys).where(api_keys.c.secret_hash == secret_hash)).first()
+
+
+def any_key(connection: Connection) -> bool:
+    """Whether a key was ever made."""
+    return connection.execute(select(api_keys.c.key_id).limit(1)).first() is not None
+
+
+def list_keys(connection: Connection) -> list[AnyRow]:
+    """All keys, oldest first."""
+    return list(connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)))
+
+
+def revoke_key(connection: Connection, key_id: str, now: int) -> bool:
+    """Revoke a key; whether there was one that was not revoked yet."""
+    statement = (
+        update(api_keys)
+        .where(api_keys.c.key_id == key_id, api_keys.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    return connection.execute(statement).rowcount > 0

@@ -1,0 +1,60 @@
+"""Model versions and which of them is active."""
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from app.db.rows import AnyRow
+from app.db.tables import models
+
+
+def insert_model(connection: Connection, values: dict[str, Any]) -> None:
+    """Enter a version."""
+    connection.execute(insert(models).values(values))
+
+
+def find_model(connection: Connection, version: str) -> AnyRow | None:
+    """One version."""
+    return connection.execute(select(models).where(models.c.version == version)).first()
+
+
+def active_version(connection: Connection) -> str | None:
+    """The version that is served."""
+    return connection.execute(select(models.c.version).where(models.c.active)).scalar_one_or_none()
+
+
+def activate(connection: Connection, version: str, now: int) -> None:
+    """Make a version the active one."""
+    connection.execute(update(models).where(models.c.active).values(active=False))
+    connection.execute(
+        update(models).where(models.c.version == version).values(active=True, activated_at=now)
+    )
+
+
+def list_models(connection: Connection, before: tuple[int, str] | None, limit: int) -> list[AnyRow]:
+    """Versions, newest first."""
+    statement = select(models).order_by(models.c.created_at.desc(), models.c.version.desc()).limit(limit)
+    if before is not None:
+        created_at, version = before
+        statement = statement.where(
+            (models.c.created_at < created_at)
+            | ((models.c.created_at == created_at) & (models.c.version < version))
+        )
+    return list(connection.execute(statement))
+
+
+def prunable(connection: Connection, keep: int) -> list[str]:
+    """Versions with artifacts that are neither active nor among the newest `keep`."""
+    statement = (
+        select(models.c.version, models.c.active)
+        .where(models.c.pruned_at.is_(None))
+        .order_by(models.c.created_at.desc(), models.c.version.desc())
+    )
+    kept = [row for row in connection.execute(statement) if not row.active]
+    room = max(0, keep - 1)
+    return [row.version for row in kept[room:]]
+
+
+def mark_pruned(connection: Connection, version: str, now: int) -> None:
+    """Note that a version's artifacts are gone."""
+    connection.execute(update(models).where(models.c.version == version).values(pruned_at=now))

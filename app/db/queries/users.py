@@ -1,0 +1,88 @@
+"""Users: one, many, erased."""
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from app.db.bulk import insert_rows, keys_by_external_id
+from app.db.rows import AnyRow
+from app.db.tables import interactions, sessions, users
+
+_COLUMNS = ("external_id", "attributes", "created_at", "updated_at")
+
+
+def upsert_users(connection: Connection, rows: list[tuple[str, str, int | None, int]]) -> None:
+    """Write users as `(external_id, attributes as JSON text, created_at or None, now)`; last of an id wins.
+
+    Without `created_at` a user keeps the one it has.
+    """
+    latest = {row[0]: row for row in rows}
+    for given in (True, False):
+        chosen = [latest[name] for name in sorted(latest) if (latest[name][2] is not None) is given]
+        created = ", created_at = excluded.created_at" if given else ""
+        insert_rows(
+            connection,
+            users,
+            _COLUMNS,
+            [
+                (name, attributes, now if created_at is None else created_at, now)
+                for name, attributes, created_at, now in chosen
+            ],
+            "(external_id) DO UPDATE SET attributes = excluded.attributes, "
+            f"updated_at = excluded.updated_at{created}",
+        )
+
+
+def find_user(connection: Connection, external_id: str) -> AnyRow | None:
+    """One user's row."""
+    return connection.execute(select(users).where(users.c.external_id == external_id)).first()
+
+
+def lock_user(connection: Connection, external_id: str) -> AnyRow | None:
+    """One user's row, kept from other writers until the transaction ends."""
+    return connection.execute(
+        select(users).where(users.c.external_id == external_id).with_for_update()
+    ).first()
+
+
+def update_user(connection: Connection, key: int, values: dict[str, Any]) -> None:
+    """Set columns of one user."""
+    connection.execute(update(users).where(users.c.id == key).values(values))
+
+
+def list_users(connection: Connection, after: int, limit: int) -> list[AnyRow]:
+    """Users in order of their keys, beginning after a key."""
+    return list(connection.execute(select(users).where(users.c.id > after).order_by(users.c.id).limit(limit)))
+
+
+def external_ids(connection: Connection, keys: list[int]) -> dict[int, str]:
+    """The shop's ids of users that (still) exist."""
+    rows = connection.execute(select(users.c.id, users.c.external_id).where(users.c.id.in_(keys)))
+    return {row.id: row.external_id for row in rows}
+
+
+def user_key(connection: Connection, external_id: str) -> int | None:
+    """Key of a user, None if unknown."""
+    return keys_by_external_id(connection, users, [external_id]).get(external_id)
+
+
+def erase_user(connection: Connection, key: int) -> dict[str, int]:
+    """Remove a user with all that is held of the person; answer how many rows of each kind went.
+
+    Sessions in which the person was logged in go with their anonymous part.
+    """
+    theirs = select(interactions.c.session_id).where(
+        interactions.c.user_id == key, interactions.c.session_id.is_not(None)
+    )
+    session_ids = list(connection.execute(theirs.distinct()).scalars())
+    removed = connection.execute(delete(interactions).where(interactions.c.user_id == key)).rowcount
+    removed += connection.execute(
+        delete(interactions).where(
+            interactions.c.session_id.in_(session_ids), interactions.c.user_id.is_(None)
+        )
+    ).rowcount
+    still_used = select(interactions.c.session_id).where(interactions.c.session_id.in_(session_ids))
+    gone = delete(sessions).where(sessions.c.id.in_(session_ids), sessions.c.id.not_in(still_used))
+    removed_sessions = connection.execute(gone).rowcount
+    connection.execute(delete(users).where(users.c.id == key))
+    return {"users": 1, "interactions": removed, "sessions": removed_sessions}

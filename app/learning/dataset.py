@@ -1,0 +1,109 @@
+"""What models learn from: a frozen, compact copy of the shop's data as of one moment.
+
+Inside `learning` everything is an integer index. Subjects are the rows: the users first
+(`0 … n_users - 1`), then the anonymous sessions. Items are the columns, in the order of their external
+ids, so that breaking ties by index is breaking them by item id.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class InteractionLog:
+    """Interactions in order of time, one array per column, all of length `n`."""
+
+    subject: NDArray[np.int32]
+    """Row of the user or anonymous session."""
+    item: NDArray[np.int32]
+    """Column of the item."""
+    event: NDArray[np.int16]
+    """Index into `Dataset.event_names`."""
+    value: NDArray[np.float32]
+    """The rating of a `rate` event; NaN where none was given."""
+    quantity: NDArray[np.float32]
+    """Units; 1 where none was given."""
+    price: NDArray[np.float32]
+    """Price of a unit in the shop's currency; NaN where none was given."""
+    occurred_at: NDArray[np.int64]
+    """Milliseconds since the Unix epoch, ascending."""
+
+    def __len__(self) -> int:
+        return len(self.subject)
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.int64] | slice) -> Self:
+        """The chosen rows, in the same order."""
+        return replace(
+            self,
+            subject=self.subject[chosen],
+            item=self.item[chosen],
+            event=self.event[chosen],
+            value=self.value[chosen],
+            quantity=self.quantity[chosen],
+            price=self.price[chosen],
+            occurred_at=self.occurred_at[chosen],
+        )
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """What the catalogue says of each item; all sequences have length `n_items`."""
+
+    title: list[str]
+    description: list[str]
+    categories: list[list[str]]
+    """Paths such as "Shoes > Running"."""
+    brand: list[str]
+    tags: list[list[str]]
+    price: NDArray[np.float32]
+    """NaN where unknown."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A shop's users, items and interactions as of one moment."""
+
+    user_keys: NDArray[np.int64]
+    """Database key of each user; `n_users = len(user_keys)`."""
+    n_subjects: int
+    """Users and anonymous sessions together."""
+    item_keys: NDArray[np.int64]
+    """Database key of each item; `n_items = len(item_keys)`."""
+    items: ItemTable
+    event_names: tuple[str, ...]
+    log: InteractionLog
+    as_of: int
+    """Milliseconds since the Unix epoch: the moment of the snapshot."""
+    event_weights: dict[str, float] = field(default_factory=dict)
+    """Implicit weight by event name; a name that is missing weighs 0."""
+
+    @property
+    def n_users(self) -> int:
+        return len(self.user_keys)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_keys)
+
+    def with_log(self, log: InteractionLog, as_of: int) -> Self:
+        """The same shop with other interactions, as of another moment."""
+        return replace(self, log=log, as_of=as_of)
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The histories of a batch of users or sessions: all that a model is told of them."""
+
+    matrix: csr_array
+    """Preference of each for each item, `(n_batch, n_items)` float32, non-negative; no entry: unknown."""
+    ages: NDArray[np.float32]
+    """Days since the last interaction, one for each stored entry of `matrix`."""
+
+    def __len__(self) -> int:
+        return int(self.matrix.shape[0])

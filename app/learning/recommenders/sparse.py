@@ -1,0 +1,88 @@
+"""Sparse matrices as plain arrays, and the histories that collaborative families learn from."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from app.learning.dataset import Dataset, Histories
+from app.learning.preferences import dataset_histories
+from app.learning.recommenders.base import Arrays, NotEnoughData, Scores
+
+
+def csr_to_arrays(name: str, matrix: csr_array) -> dict[str, NDArray[Any]]:
+    """The parts of a CSR matrix, each under `name_…`; int32 indices where they fit."""
+    matrix = narrow(matrix)
+    return {
+        f"{name}_data": matrix.data,
+        f"{name}_indices": matrix.indices,
+        f"{name}_indptr": matrix.indptr,
+        f"{name}_shape": np.asarray(matrix.shape, dtype=np.int64),
+    }
+
+
+def csr_from_arrays(name: str, arrays: Arrays) -> csr_array:
+    """The matrix that `csr_to_arrays` took apart; shares memory with `arrays`."""
+    rows, columns = (int(size) for size in arrays[f"{name}_shape"])
+    parts = (arrays[f"{name}_data"], arrays[f"{name}_indices"], arrays[f"{name}_indptr"])
+    return csr_array(parts, shape=(rows, columns), copy=False)
+
+
+def empty(rows: int, columns: int) -> csr_array:
+    """A float32 matrix without entries."""
+    parts = (np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(rows + 1, np.int32))
+    return csr_array(parts, shape=(rows, columns))
+
+
+def narrow(matrix: csr_array) -> csr_array:
+    """The same matrix with int32 indices where they fit.
+
+    A product of matrices of two index types copies the indices of the larger one; a request must not.
+    """
+    if matrix.indices.dtype == np.int32 and matrix.indptr.dtype == np.int32:
+        return matrix
+    if max(matrix.nnz, *matrix.shape) > np.iinfo(np.int32).max:
+        return matrix
+    parts = (matrix.data, matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32))
+    return csr_array(parts, shape=matrix.shape)
+
+
+def entry_rows(matrix: csr_array) -> NDArray[np.int64]:
+    """Row of each stored entry, `(nnz,)`."""
+    return np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
+
+
+def spread(matrix: csr_array, weights: csr_array) -> Scores:
+    """`matrix @ weights` as dense scores: sparse `(n_batch, m)` by sparse `(m, n_items)`."""
+    product = narrow(matrix) @ weights
+    return np.asarray(product.toarray(), dtype=np.float32)
+
+
+def most_recent(histories: Histories, limit: int) -> csr_array:
+    """Histories cut to the `limit` most recent items of each row; at equal ages the lower index stays."""
+    matrix = histories.matrix
+    rows = entry_rows(matrix)
+    long = np.flatnonzero((np.diff(matrix.indptr) > limit)[rows])
+    if len(long) == 0:
+        return matrix
+    order = long[np.lexsort((matrix.indices[long], histories.ages[long], rows[long]))]
+    row = rows[order]
+    starts = np.searchsorted(row, row, side="left")
+    keep = np.ones(matrix.nnz, dtype=np.bool_)
+    keep[order[np.arange(len(order)) - starts >= limit]] = False
+    counts = np.bincount(rows[keep], minlength=matrix.shape[0])
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    return csr_array((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape)
+
+
+def shared_histories(dataset: Dataset) -> Histories:
+    """Histories of all subjects, `(n_subjects, n_items)`, for families that learn from co-occurrence.
+
+    Raises `NotEnoughData` unless some subject has a preference for two items.
+    """
+    if len(dataset.log):
+        found = dataset_histories(dataset)
+        if np.any(np.diff(found.matrix.indptr) >= 2):
+            return found
+    raise NotEnoughData("needs at least one user or session with positive events on two different items")

@@ -1,0 +1,73 @@
+"""Histories projected on the main directions of taste (PureSVD)."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_array, diags_array
+from sklearn.utils.extmath import randomized_svd
+
+from app.learning.dataset import Dataset, Histories
+from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.similarity import Moments
+from app.learning.recommenders.sparse import shared_histories
+
+
+class TruncatedSVDConfig(Config):
+    factors: int = Field(default=64, ge=1, le=1024)
+    """Directions of taste; at most a quarter of the subjects and of the items, see `fit`."""
+    normalisation: float = Field(default=0.5, ge=0.0, le=1.0)
+    """Exponent of an item's norm that is left: 1 is plain PureSVD, less damps popular items."""
+
+
+@dataclass(frozen=True)
+class TruncatedSVD:
+    """Right singular vectors `(n_items, factors)` and column scales `(n_items,)`, float32."""
+
+    directions: NDArray[np.float32]
+    scale: NDArray[np.float32]
+
+    def score(self, histories: Histories) -> Scores:
+        scaled = histories.matrix.astype(np.float32)
+        scaled.data = scaled.data * self.scale[scaled.indices]
+        return np.asarray((scaled @ self.directions) @ self.directions.T, dtype=np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"directions": self.directions, "scale": self.scale}
+
+    @classmethod
+    def from_arrays(cls, config: TruncatedSVDConfig, arrays: Arrays) -> Self:
+        return cls(arrays["directions"], arrays["scale"])
+
+
+def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) -> TruncatedSVD:
+    """Find the main directions of the preferences.
+
+    PureSVD (Cremonesi, Koren & Turrin 2010) by randomised SVD (Halko et al. 2011), the columns scaled by
+    `norm ** (normalisation - 1)` as in EigenRec (Nikolakopoulos et al. 2019). Histories are scaled alike
+    and scores stay in the scaled space. Raises `NotEnoughData` where no subject has two items.
+    """
+    matrix = shared_histories(dataset).matrix
+    matrix = csr_array(matrix[np.flatnonzero(np.diff(matrix.indptr))])
+    norms = np.sqrt(Moments.of_columns(matrix).squares)
+    scale = np.zeros_like(norms)
+    np.power(norms, config.normalisation - 1.0, out=scale, where=norms > 0)
+    # With as many factors as items the projection hands each history back, and recommends nothing.
+    known = int((norms > 0).sum())
+    factors = max(1, min(config.factors, matrix.shape[0] // 4, known // 4))
+    _, singular, directions = randomized_svd(
+        csr_array(matrix @ diags_array(scale.astype(np.float32))),
+        n_components=factors,
+        random_state=int(rng.integers(2**31)),
+        flip_sign=False,
+    )
+    directions = directions[singular > 1e-5 * singular[0]]
+    largest = np.abs(directions).argmax(axis=1)
+    signs = np.sign(directions[np.arange(len(directions)), largest])
+    aligned = np.ascontiguousarray((directions * signs[:, None]).T, dtype=np.float32)
+    return TruncatedSVD(aligned, scale.astype(np.float32))
+
+
+FAMILY = Family("truncated_svd", "collaborative", TruncatedSVDConfig, fit, TruncatedSVD)

@@ -1,0 +1,116 @@
+"""What people with a similar history liked."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_array
+
+from app.learning.dataset import Dataset, Histories
+from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.similarity import Measure, Moments, similarity, strongest
+from app.learning.recommenders.sparse import (
+    csr_from_arrays,
+    csr_to_arrays,
+    entry_rows,
+    narrow,
+    shared_histories,
+    spread,
+)
+
+
+class UserNeighboursConfig(Config):
+    similarity: Measure = "cosine"
+    """How two histories are compared over all items."""
+    neighbours: int = Field(default=100, ge=1, le=10_000)
+    """Most similar subjects that are asked."""
+    max_users: int = Field(default=50_000, ge=1)
+    """Most recently active subjects that are kept; only those with two items or more."""
+
+
+@dataclass(frozen=True)
+class UserNeighbours:
+    """Kept histories, `(n_kept, n_items)`, in the order of their subjects.
+
+    A model does not know who asks: a subject that is among the kept finds itself, most similar of all.
+    That adds nothing to the order of items it has not seen; who lists neighbours drops the asker.
+    """
+
+    config: UserNeighboursConfig
+    subjects: NDArray[np.int64]
+    """Row in the data set of each kept history, ascending."""
+    kept: csr_array
+    kept_by_item: csr_array
+    """`kept` transposed, so that a request touches only the subjects that share an item.
+
+    Float64, as Euclidean distances are small differences of large sums.
+    """
+    moments: Moments
+
+    def score(self, histories: Histories) -> Scores:
+        return spread(self._nearest(histories, self.config.neighbours), self.kept)
+
+    def neighbours(self, histories: Histories, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Subjects with the most similar histories, best first, with their similarities, `(n_batch, k)`.
+
+        Subjects are rows of the training data set, -1 (similarity 0) where there are fewer than `k`;
+        equally similar ones come in the order of their rows. The asker itself may be among them.
+        """
+        found = self._nearest(histories, k)
+        rows = entry_rows(found)
+        order = np.lexsort((found.indices, -found.data, rows))
+        place = np.arange(found.nnz) - found.indptr[rows]
+        subjects = np.full((len(histories), k), -1, dtype=np.int64)
+        similarities = np.zeros((len(histories), k), dtype=np.float32)
+        subjects[rows, place] = self.subjects[found.indices[order]]
+        similarities[rows, place] = found.data[order]
+        return subjects, similarities
+
+    def _nearest(self, histories: Histories, k: int) -> csr_array:
+        """Similarity to the `k` nearest kept histories, `(n_batch, n_kept)`."""
+        asked = narrow(histories.matrix)
+        product = csr_array(asked @ self.kept_by_item)
+        asking = Moments.of_rows(asked).take(entry_rows(product))
+        product.data = similarity(
+            self.config.similarity, product.data, asking, self.moments.take(product.indices)
+        )
+        return strongest(product, k)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "subjects": self.subjects,
+            "sums": self.moments.sums,
+            "squares": self.moments.squares,
+            **csr_to_arrays("kept", self.kept),
+            **csr_to_arrays("kept_by_item", self.kept_by_item),
+        }
+
+    @classmethod
+    def from_arrays(cls, config: UserNeighboursConfig, arrays: Arrays) -> Self:
+        kept = csr_from_arrays("kept", arrays)
+        moments = Moments(arrays["sums"], arrays["squares"], int(kept.shape[1]))
+        by_item = csr_from_arrays("kept_by_item", arrays)
+        return cls(config, arrays["subjects"], kept, by_item, moments)
+
+
+def fit(config: UserNeighboursConfig, dataset: Dataset, rng: np.random.Generator) -> UserNeighbours:
+    """Keep the histories of the most recently active subjects.
+
+    User-based neighbourhood scoring after Herlocker et al. 1999, on implicit preferences.
+    Raises `NotEnoughData` where no subject has two items.
+    """
+    histories = shared_histories(dataset)
+    matrix = histories.matrix
+    idle = np.full(matrix.shape[0], np.inf, dtype=np.float32)
+    np.minimum.at(idle, entry_rows(matrix), histories.ages)
+    eligible = np.flatnonzero(np.diff(matrix.indptr) >= 2)
+    latest = eligible[np.argsort(idle[eligible], kind="stable")[: config.max_users]]
+    subjects = np.sort(latest).astype(np.int64)
+    kept = narrow(csr_array(matrix[subjects]))
+    by_item = narrow(csr_array(kept.T.astype(np.float64)))
+    return UserNeighbours(config, subjects, kept, by_item, Moments.of_rows(kept))
+
+
+FAMILY = Family("user_neighbours", "collaborative", UserNeighboursConfig, fit, UserNeighbours)

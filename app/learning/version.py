@@ -1,0 +1,138 @@
+"""One model version: everything that a training made, and how it is stored and scored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.learning.customers.segmentation import Segmentation, SegmentationConfig
+from app.learning.dataset import Histories
+from app.learning.preferences import RatingScale, event_strengths, histories
+from app.learning.ranking.blend import Blend, normalise
+from app.learning.ratings.base import RatingModel
+from app.learning.ratings.biased_factorization import BiasedFactorization, BiasedFactorizationConfig
+from app.learning.recommenders.base import Recommender, Scores
+from app.learning.recommenders.registry import FAMILIES
+
+FORMAT = 1
+"""Of the content that is written beside the arrays; raised when an older release could not read it."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """What is trained together, served together and rolled back together."""
+
+    user_keys: NDArray[np.int64]
+    """Database keys of the users, ascending, `(n_users,)`; rows of the segmentation."""
+    item_keys: NDArray[np.int64]
+    """Database keys of the items in order of their external ids, `(n_items,)`."""
+    recommenders: dict[str, Recommender]
+    configs: dict[str, dict[str, Any]]
+    """The recipe of each recommender, by family."""
+    blend: Blend
+    rating_model: RatingModel | None
+    rating_config: BiasedFactorizationConfig
+    segmentation: Segmentation | None
+    segmentation_config: SegmentationConfig
+    scale: RatingScale | None
+    event_weights: dict[str, float]
+    as_of: int
+    """Milliseconds since the Unix epoch: the moment of the data that the version learned from."""
+
+    @property
+    def n_items(self) -> int:
+        return len(self.item_keys)
+
+    def histories_of(
+        self,
+        row: NDArray[np.int32],
+        item: NDArray[np.int32],
+        names: list[str],
+        values: NDArray[np.float32],
+        quantities: NDArray[np.float32],
+        age_days: NDArray[np.float32],
+        n_rows: int,
+    ) -> Histories:
+        """Histories of a batch from its events: one entry of each sequence an event; `item` is an index."""
+        event_names = tuple(dict.fromkeys(names))
+        places = {name: place for place, name in enumerate(event_names)}
+        event = np.array([places[name] for name in names], dtype=np.int16)
+        strength = event_strengths(event, values, quantities, event_names, self.event_weights, self.scale)
+        return histories(row, item, strength, age_days, (n_rows, self.n_items))
+
+    def family_scores(self, of: Histories) -> dict[str, Scores]:
+        """Normalised scores of each family that the blend uses, each `(n_batch, n_items)`."""
+        return {
+            family: normalise(self.recommenders[family].score(of)) for family in self.blend.weights
+        }
+
+    def to_store(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """The version as content (JSON) and arrays."""
+        arrays: dict[str, NDArray[Any]] = {"user_keys": self.user_keys, "item_keys": self.item_keys}
+        for family, model in self.recommenders.items():
+            arrays |= _prefixed(f"recommenders/{family}", model.arrays())
+        if self.rating_model is not None:
+            arrays |= _prefixed("ratings", self.rating_model.arrays())
+        segments: dict[str, Any] | None = None
+        if self.segmentation is not None:
+            arrays |= _prefixed("segmentation", self.segmentation.arrays())
+            segments = self.segmentation.describe()
+        content = {
+            "format": FORMAT,
+            "as_of": self.as_of,
+            "families": self.configs,
+            "blend": self.blend.weights,
+            "ratings": {"fitted": self.rating_model is not None, "config": self.rating_config.model_dump()},
+            "segmentation": {"found": segments, "config": self.segmentation_config.model_dump()},
+            "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
+            "event_weights": self.event_weights,
+        }
+        return content, arrays
+
+    @classmethod
+    def from_store(cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The version from its content and arrays (which may be read-only maps of files)."""
+        recommenders: dict[str, Recommender] = {}
+        for name, config in content["families"].items():
+            family = FAMILIES[name]
+            recommenders[name] = family.model.from_arrays(
+                family.config.model_validate(config), _below(f"recommenders/{name}", arrays)
+            )
+        rating_config = BiasedFactorizationConfig.model_validate(content["ratings"]["config"])
+        rating_model = None
+        if content["ratings"]["fitted"]:
+            rating_model = BiasedFactorization.from_arrays(rating_config, _below("ratings", arrays))
+        segmentation_config = SegmentationConfig.model_validate(content["segmentation"]["config"])
+        segmentation = None
+        if content["segmentation"]["found"] is not None:
+            segmentation = Segmentation.from_arrays(segmentation_config, _below("segmentation", arrays))
+        return cls(
+            user_keys=arrays["user_keys"],
+            item_keys=arrays["item_keys"],
+            recommenders=recommenders,
+            configs=dict(content["families"]),
+            blend=Blend(dict(content["blend"])),
+            rating_model=rating_model,
+            rating_config=rating_config,
+            segmentation=segmentation,
+            segmentation_config=segmentation_config,
+            scale=RatingScale(*content["scale"]) if content["scale"] is not None else None,
+            event_weights=dict(content["event_weights"]),
+            as_of=content["as_of"],
+        )
+
+
+def _prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}/{name}": array for name, array in arrays.items()}
+
+
+def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {
+        name.removeprefix(prefix + "/"): array
+        for name, array in arrays.items()
+        if name.startswith(prefix + "/")
+    }
+
+

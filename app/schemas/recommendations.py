@@ -1,0 +1,143 @@
+"""Wire types of recommendations, rankings, similar things and lists."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from app.schemas.fields import Answer, Id, Wire, bounded
+from app.schemas.interactions import Event
+
+MAX_N = 500
+Count = Annotated[int, Field(ge=1, le=MAX_N, strict=True)]
+Source = Literal["collaborative", "similar", "content", "trending", "popular", "latest"]
+Field_ = Literal[
+    "title",
+    "description",
+    "categories",
+    "brand",
+    "price",
+    "cost",
+    "currency",
+    "tags",
+    "image_url",
+    "url",
+    "availability",
+    "group_id",
+    "attributes",
+]
+
+
+class SessionEvent(Wire):
+    item_id: Id
+    event: Event = "view_item"
+
+
+class SessionContext(Wire):
+    """This visit: the id of a session whose events were sent, or the events themselves."""
+
+    session_id: Id | None = None
+    events: list[SessionEvent] = Field(default=[], max_length=500, description="Oldest first")
+
+
+class RecommendationRequest(Wire):
+    """For whom, what for, and how many."""
+
+    user_id: Id | None = None
+    session: SessionContext | None = None
+    item_ids: list[Id] = Field(default=[], max_length=500, description="Context such as the cart")
+    n: Count = 10
+    category: Annotated[str, bounded(500)] | None = Field(
+        None, description='Only items under this path, e.g. "Shoes"'
+    )
+    exclude: list[Id] = Field(default=[], max_length=10_000, description="Items not to recommend")
+    exclude_seen: bool = Field(True, description="Leave out items that the user interacted with")
+    fields: list[Field_] = Field(default=[], description="Item fields to answer along with each item")
+    explain: bool = Field(False, description="Say which of the person's own items carried each one")
+
+
+class RecommendationBatch(Wire):
+    requests: list[RecommendationRequest] = Field(min_length=1, max_length=1_000)
+
+
+class Evidence(Answer):
+    item_id: str = Field(description="An item of the person's own history")
+    title: str | None
+    weight: float = Field(description="Its share in the score, 0–1")
+
+
+class Reason(Answer):
+    text: str
+    because: list[Evidence] = []
+
+
+class Recommendation(Answer):
+    item_id: str
+    rank: int
+    score: float
+    source: Source
+    reason: Reason | None = None
+    item: dict[str, Any] | None = None
+
+
+class Recommendations(Answer):
+    recommendation_id: str
+    model_version: str | None = Field(description="null before the first training")
+    as_of: str = Field(description="The moment whose data the answer counts")
+    items: list[Recommendation]
+    warnings: list[str] = []
+
+
+class RecommendationsBatch(Answer):
+    results: list[Recommendations]
+
+
+class RankingRequest(Wire):
+    user_id: Id | None = None
+    session: SessionContext | None = None
+    item_ids: list[Id] = Field(min_length=1, max_length=1_000)
+
+    @model_validator(mode="after")
+    def _someone(self) -> Self:
+        if self.user_id is None and self.session is None:
+            raise PydanticCustomError("missing", "Give user_id or session", {"field": "user_id"})
+        return self
+
+
+class RankedItem(Answer):
+    item_id: str
+    rank: int
+    score: float = Field(description="0 for items that no model knows")
+
+
+class Ranking(Answer):
+    model_version: str | None
+    as_of: str
+    items: list[RankedItem]
+    warnings: list[str] = []
+
+
+class ScoredItem(Answer):
+    item_id: str
+    rank: int
+    score: float
+    item: dict[str, Any] | None = None
+
+
+class ItemList(Answer):
+    model_version: str | None = None
+    as_of: str
+    items: list[ScoredItem]
+    warnings: list[str] = []
+
+
+class ScoredUser(Answer):
+    user_id: str
+    rank: int
+    score: float = Field(description="Similarity, 0–1")
+
+
+class UserList(Answer):
+    model_version: str
+    as_of: str
+    users: list[ScoredUser]

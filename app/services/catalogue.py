@@ -1,0 +1,149 @@
+"""The items as serving needs them: columns in memory, brought up to date before each answer.
+
+Every change of an item raises the counter `items`; a request reads the counter and, if it has moved,
+the items that changed. So a price change or an item out of stock counts in the next answer of every
+process, and nothing proportional to the catalogue is read for it.
+"""
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from app.db.queries.items import served_columns
+from app.db.queries.revisions import current_revision
+from app.db.rows import AnyRow
+
+NEVER = np.iinfo(np.int64).max
+_SELLABLE = frozenset({"in_stock", "preorder", "backorder"})
+
+
+def category_prefixes(path: str) -> list[str]:
+    """A category path and those above it: "A > B" gives "A" and "A > B"."""
+    parts = [part.strip() for part in path.split(">")]
+    return [" > ".join(parts[: depth + 1]) for depth in range(len(parts))]
+
+
+class Catalogue:
+    """Columns of all items. An item's position is the order of its arrival here, and never changes."""
+
+    def __init__(self) -> None:
+        self.external_ids: list[str] = []
+        self._revision = -1
+        self._size = 0
+        self._keys = np.empty(0, dtype=np.int64)
+        self._from = np.empty(0, dtype=np.int64)
+        self._until = np.empty(0, dtype=np.int64)
+        self._since = np.empty(0, dtype=np.int64)
+        self._by_key = np.empty(0, dtype=np.int64)
+        self._paths: list[tuple[str, ...]] = []
+        self._under: dict[str, set[int]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """Database key of each item, `(n,)`."""
+        return self._keys[: self._size]
+
+    def __len__(self) -> int:
+        return self._size
+
+    def refresh(self, connection: Connection) -> None:
+        """Take in what changed since the last call."""
+        if current_revision(connection, "items") == self._revision:
+            return
+        with self._lock:
+            before = self._size
+            latest = max(self._revision, 0)
+            for row in served_columns(connection, self._revision):
+                known = self._positions(np.array([row.id], dtype=np.int64), before)[0]
+                self._write(self._append(row.id) if known < 0 else int(known), row)
+                latest = max(latest, row.revision)
+            if self._size > before:
+                self._by_key = np.argsort(self.keys, kind="stable")
+            self._revision = latest
+
+    def positions_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Position of each key, -1 where it is unknown."""
+        return self._positions(keys, len(self._by_key))
+
+    def _positions(self, keys: NDArray[np.int64], known: int) -> NDArray[np.int64]:
+        if not known:
+            return np.full(len(keys), -1, dtype=np.int64)
+        by_key = self._by_key
+        places = np.searchsorted(self._keys[: len(by_key)], keys, sorter=by_key)
+        found = by_key[np.minimum(places, len(by_key) - 1)]
+        return np.where(self._keys[found] == keys, found, -1)
+
+    def available(self, now: int, category: str | None = None) -> NDArray[np.bool_]:
+        """Which items can be bought now (and lie under a category), `(n,)`."""
+        with self._lock:
+            mask = (self._from[: self._size] <= now) & (now < self._until[: self._size])
+            if category is not None:
+                under = self._under.get(_normal(category), set())
+                inside = np.zeros(self._size, dtype=np.bool_)
+                inside[np.fromiter(under, dtype=np.int64, count=len(under))] = True
+                mask &= inside
+        return np.asarray(mask)
+
+    def has_category(self, category: str) -> bool:
+        """Whether any item lies under a category."""
+        return bool(self._under.get(_normal(category)))
+
+    def best(
+        self, scores: NDArray[np.float32], allowed: NDArray[np.bool_], n: int
+    ) -> list[tuple[int, float]]:
+        """Positions and scores of the `n` best allowed items with a positive score, ties by item id."""
+        chosen = np.flatnonzero(allowed & (scores[: len(allowed)] > 0))
+        if len(chosen) > n:
+            cut = np.partition(scores[chosen], len(chosen) - n)[len(chosen) - n]
+            chosen = chosen[scores[chosen] >= cut]
+        ranked = sorted(chosen.tolist(), key=lambda at: (-float(scores[at]), self.external_ids[at]))
+        return [(at, float(scores[at])) for at in ranked[:n]]
+
+    def newest(self, allowed: NDArray[np.bool_], n: int) -> list[int]:
+        """Positions of the `n` allowed items offered (or first seen) latest, ties by item id."""
+        offered = -self._since[: len(allowed)].astype(np.float64)
+        chosen = np.flatnonzero(allowed)
+        if len(chosen) > n:
+            cut = np.partition(offered[chosen], n - 1)[n - 1]
+            chosen = chosen[offered[chosen] <= cut]
+        ranked = sorted(chosen.tolist(), key=lambda at: (offered[at], self.external_ids[at]))
+        return ranked[:n]
+
+    @property
+    def since(self) -> NDArray[np.int64]:
+        """Time from which each item is (or was first) offered, ms since the epoch, `(n,)`."""
+        return self._since[: self._size]
+
+    def _append(self, key: int) -> int:
+        if self._size == len(self._keys):
+            room = max(1024, 2 * self._size)
+            for name in ("_keys", "_from", "_until", "_since"):
+                grown = np.zeros(room, dtype=np.int64)
+                grown[: self._size] = getattr(self, name)
+                setattr(self, name, grown)
+        self._keys[self._size] = key
+        self.external_ids.append("")
+        self._paths.append(())
+        self._size += 1
+        return self._size - 1
+
+    def _write(self, place: int, row: AnyRow) -> None:
+        sellable = row.availability in _SELLABLE and row.deleted_at is None
+        starts, ends = row.available_from, row.expires_at
+        self.external_ids[place] = row.external_id
+        self._from[place] = (starts or 0) if sellable else NEVER
+        self._until[place] = NEVER if ends is None else ends
+        self._since[place] = row.created_at if starts is None else starts
+        for path in self._paths[place]:
+            self._under[path].discard(place)
+        paths = {prefix for path in row.categories for prefix in category_prefixes(path)}
+        self._paths[place] = tuple(paths)
+        for path in paths:
+            self._under.setdefault(path, set()).add(place)
+
+
+def _normal(category: str) -> str:
+    return category_prefixes(category)[-1]

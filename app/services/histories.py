@@ -1,0 +1,106 @@
+"""Whose taste is asked about: the events of a user, a session, a cart, read when the request comes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from sqlalchemy import Connection
+
+from app.db.bulk import keys_by_external_id
+from app.db.queries import interactions
+from app.db.queries.users import user_key
+from app.db.rows import AnyRow
+from app.db.tables import items
+from app.learning.dataset import DAY_MS, Histories
+from app.schemas.recommendations import SessionContext
+from app.services.live import LiveModel
+
+MAX_EVENTS = 500
+"""Latest events of a user or session that count."""
+
+
+@dataclass
+class Events:
+    """Events of one person on items, latest first for stored ones."""
+
+    item_keys: list[int] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    values: list[float | None] = field(default_factory=list)
+    quantities: list[float | None] = field(default_factory=list)
+    occurred_at: list[int] = field(default_factory=list)
+    known: bool = True
+    """False for a user id that nobody has sent before."""
+
+    def add(self, item_key: int, name: str, occurred_at: int) -> None:
+        """One event without value or quantity."""
+        self.item_keys.append(item_key)
+        self.names.append(name)
+        self.values.append(None)
+        self.quantities.append(None)
+        self.occurred_at.append(occurred_at)
+
+
+def read_events(
+    connection: Connection,
+    user_id: str | None,
+    session: SessionContext | None,
+    cart: Sequence[str],
+    now: int,
+) -> Events:
+    """All that the request and the database say of the person. Unknown items are passed over."""
+    events = Events()
+    if user_id is not None:
+        key = user_key(connection, user_id)
+        events.known = key is not None
+        if key is not None:
+            _take(events, interactions.recent_of_user(connection, key, MAX_EVENTS))
+    if session is not None and session.session_id is not None:
+        _take(events, interactions.recent_of_session(connection, session.session_id, MAX_EVENTS))
+    given = [(event.item_id, event.event) for event in session.events] if session is not None else []
+    given += [(item_id, "add_to_cart") for item_id in cart]
+    if given:
+        keys = keys_by_external_id(connection, items, sorted({item_id for item_id, _ in given}))
+        for item_id, name in given:
+            if item_id in keys:
+                events.add(keys[item_id], name, now)
+    return events
+
+
+def history_of(events: Events, model: LiveModel, now: int) -> Histories:
+    """The events as the model takes them: a batch of one. Items that it does not know are left out."""
+    indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
+    known = np.flatnonzero(indexes >= 0)
+    ages = np.maximum(0, now - np.array(events.occurred_at, dtype=np.int64)[known]) / DAY_MS
+    quantities = np.array(events.quantities, dtype=np.float32)[known]
+    return model.version.histories_of(
+        np.zeros(len(known), dtype=np.int32),
+        indexes[known].astype(np.int32),
+        [events.names[place] for place in known],
+        np.array(events.values, dtype=np.float32)[known],
+        np.where(np.isnan(quantities), np.float32(1), quantities),
+        ages.astype(np.float32),
+        1,
+    )
+
+
+def single_item_histories(items: NDArray[np.int32], n_items: int) -> Histories:
+    """One row for each item, as if it were all that somebody had ever taken an interest in, just now."""
+    ones = np.ones(len(items), dtype=np.float32)
+    matrix = csr_array((ones, items, np.arange(len(items) + 1)), shape=(len(items), n_items))
+    return Histories(matrix, np.zeros(len(items), dtype=np.float32))
+
+
+def empty_history(n_items: int) -> Histories:
+    """A batch of one of whom nothing is known."""
+    return Histories(csr_array(np.zeros((1, n_items), dtype=np.float32)), np.empty(0, dtype=np.float32))
+
+
+def _take(events: Events, rows: Sequence[AnyRow]) -> None:
+    for item_key, name, value, quantity, occurred_at in rows:
+        events.item_keys.append(item_key)
+        events.names.append(name)
+        events.values.append(value)
+        events.quantities.append(quantity)
+        events.occurred_at.append(occurred_at)

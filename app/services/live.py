@@ -1,0 +1,135 @@
+"""The model version that this process serves, swapped while requests run.
+
+A request takes one reference (`live.current`) and keeps it to its end. Another version is opened beside
+the old one, in a thread, and put in its place by one assignment.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from anyio import to_thread
+from numpy.typing import NDArray
+from sqlalchemy.exc import SQLAlchemyError
+from threadpoolctl import threadpool_limits
+
+from app.core.telemetry import MODEL_FAILURES, MODEL_LOADED
+from app.db.migrate import current_revision, head_revision
+from app.db.queries.models import active_version
+from app.db.session import Database
+from app.learning.artifacts import ArtifactError, read_version
+from app.learning.version import ModelVersion
+from app.services.catalogue import Catalogue
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class LiveModel:
+    """A model version open for serving."""
+
+    name: str
+    version: ModelVersion
+    content: dict[str, Any]
+    _by_key: NDArray[np.int64]
+    _positions: NDArray[np.int64]
+
+    @classmethod
+    def open(cls, artifacts: Path, name: str) -> "LiveModel":
+        """Map a version's files; raises ArtifactError if anything about them is wrong."""
+        content, arrays = read_version(artifacts, name, verify=True)
+        try:
+            version = ModelVersion.from_store(content, arrays)
+        except (KeyError, ValueError, TypeError) as error:
+            raise ArtifactError(
+                f"version {name} is not one that this release can serve: {error!r}"
+            ) from error
+        return cls(name, version, content, np.argsort(version.item_keys), np.empty(0, np.int64))
+
+    def indexes_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The model's index of each item, by database key; -1 where the training did not know it."""
+        if not len(self._by_key):
+            return np.full(len(keys), -1, dtype=np.int64)
+        places = np.searchsorted(self.version.item_keys, keys, sorter=self._by_key)
+        found = self._by_key[np.minimum(places, len(self._by_key) - 1)]
+        return np.where(self.version.item_keys[found] == keys, found, -1)
+
+    def positions(self, catalogue: Catalogue) -> NDArray[np.int64]:
+        """Position in the catalogue of each of the model's items; all of them are in it."""
+        if len(self._positions) != self.version.n_items:
+            self._positions = catalogue.positions_of(np.asarray(self.version.item_keys))
+        return self._positions
+
+
+class Live:
+    """What this process serves from: the current model (None before the first training) and the catalogue."""
+
+    def __init__(self, database: Database, artifacts: Path, event_weights: dict[str, float]) -> None:
+        self.catalogue = Catalogue()
+        self.current: LiveModel | None = None
+        self.event_weights = event_weights
+        self.failing: str | None = None
+        """Why the active version is not the one served, if so."""
+        self._database = database
+        self.artifacts = artifacts
+
+    @asynccontextmanager
+    async def following(self, poll_seconds: float) -> AsyncIterator[None]:
+        """Load what is active, and follow changes until the block ends."""
+        threadpool_limits(1)  # requests are small: more BLAS threads only take the cores from other workers
+        await to_thread.run_sync(self.start)
+        task = asyncio.create_task(self._follow(poll_seconds))
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def start(self) -> None:
+        """Load the catalogue and the active version; raises RuntimeError if the schema is another one."""
+        current, head = current_revision(self._database), head_revision()
+        if current != head:
+            raise RuntimeError(
+                f"The database's schema is at {current or 'nothing'}, this release needs {head}: "
+                "run 'vitrine migrate' first."
+            )
+        with self._database.read() as connection:
+            self.catalogue.refresh(connection)
+        self.follow_once()
+
+    def follow_once(self) -> None:
+        """Open the active version if it is not the one served; a version that cannot be opened is not."""
+        with self._database.read() as connection:
+            name = active_version(connection)
+        serving = self.current.name if self.current else None
+        if name is None or name == serving:
+            self.failing = None
+            return
+        try:
+            opened = LiveModel.open(self.artifacts, name)
+        except (ArtifactError, OSError) as error:
+            if self.failing is None or name not in self.failing:
+                log.error("model_not_loaded", version=name, serving=serving, error=str(error))
+                MODEL_FAILURES.inc()
+            self.failing = f"The active version {name} cannot be served: {error}"
+            return
+        opened.positions(self.catalogue)
+        self.current, self.failing = opened, None
+        MODEL_LOADED.set_to_current_time()
+        log.info("model_loaded", version=name, before=serving)
+
+    async def _follow(self, poll_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(poll_seconds)
+            try:
+                await to_thread.run_sync(self.follow_once)
+            except SQLAlchemyError as error:
+                log.warning("model_not_followed", error=str(error))
+            except Exception:
+                log.exception("model_not_followed")

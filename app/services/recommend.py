@@ -1,0 +1,193 @@
+"""Recommendations and rankings for a person, from what is known at this moment."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from app.core.clock import now_ms, rfc3339
+from app.core.telemetry import RECOMMENDED
+from app.db.bulk import keys_by_external_id
+from app.db.queries.items import items_by_key
+from app.db.tables import items
+from app.learning.ranking.top_k import top_k
+from app.learning.recommenders.base import Scores
+from app.learning.recommenders.registry import FAMILIES
+from app.schemas.recommendations import RankingRequest, RecommendationRequest
+from app.services.explain import explain
+from app.services.histories import Events, history_of, read_events
+from app.services.items import answer as item_answer
+from app.services.live import Live, LiveModel
+from app.services.popular import popular_scores
+
+NO_MODEL = "No model is trained yet: this is what is popular and new."
+UNKNOWN_USER = "The user is unknown: this is not personal."
+
+
+@dataclass
+class _Picked:
+    """What goes into the answer, by position in the catalogue."""
+
+    positions: list[int] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+
+    def add(self, position: int, score: float, source: str) -> None:
+        self.positions.append(position)
+        self.scores.append(score)
+        self.sources.append(source)
+
+
+def recommend(connection: Connection, live: Live, request: RecommendationRequest) -> dict[str, Any]:
+    """The best items for a person now, fewer than `n` only where the catalogue has no more."""
+    now = now_ms()
+    live.catalogue.refresh(connection)
+    model = live.current
+    events = read_events(connection, request.user_id, request.session, request.item_ids, now)
+    allowed, warnings = _allowed(connection, live, request, events, now)
+    if request.user_id is not None and not events.known and not events.item_keys:
+        warnings.append(UNKNOWN_USER)
+    picked = _Picked()
+    reasons: list[dict[str, Any]] = []
+    if model is not None:
+        history = history_of(events, model, now)
+        scores = model.version.family_scores(history)
+        _pick_scored(picked, live, model, scores, allowed, request.n)
+        if request.explain:
+            reasons = explain(connection, live, model, events, history, picked.positions, picked.sources)
+    else:
+        warnings.append(NO_MODEL)
+    _fill(connection, picked, live, allowed, request.n)
+    if request.explain:
+        reasons += explain(
+            connection,
+            live,
+            None,
+            events,
+            None,
+            picked.positions[len(reasons) :],
+            picked.sources[len(reasons) :],
+        )
+    return {
+        "recommendation_id": str(uuid4()),
+        "model_version": model.name if model else None,
+        "as_of": rfc3339(now),
+        "items": _answers(connection, live, picked, request, reasons),
+        "warnings": warnings,
+    }
+
+
+def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[str, Any]:
+    """The given items, the best for a person first; equal ones in order of their ids."""
+    now = now_ms()
+    model = live.current
+    warnings = [] if model else ["No model is trained yet: all scores are 0."]
+    scores = dict.fromkeys(request.item_ids, 0.0)
+    if model is not None:
+        events = read_events(connection, request.user_id, request.session, [], now)
+        keys = keys_by_external_id(connection, items, sorted(scores))
+        of_model = model.indexes_of(np.array(list(keys.values()), dtype=np.int64))
+        combined = model.version.blend.combine(model.version.family_scores(history_of(events, model, now)))
+        for item_id, index in zip(keys, of_model, strict=True):
+            if index >= 0:
+                scores[item_id] = float(combined[0, index])
+    ranked = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))
+    return {
+        "model_version": model.name if model else None,
+        "as_of": rfc3339(now),
+        "items": [
+            {"item_id": item_id, "rank": place, "score": scores[item_id]}
+            for place, item_id in enumerate(ranked, 1)
+        ],
+        "warnings": warnings,
+    }
+
+
+def _allowed(
+    connection: Connection, live: Live, request: RecommendationRequest, events: Events, now: int
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which items of the catalogue may be recommended, `(len(catalogue),)`, and what to say about it."""
+    catalogue = live.catalogue
+    warnings = []
+    if request.category is not None and not catalogue.has_category(request.category):
+        warnings.append(f"No item lies under the category '{request.category}'.")
+    allowed = catalogue.available(now, request.category)
+    left_out = list(
+        keys_by_external_id(connection, items, sorted({*request.exclude, *request.item_ids})).values()
+    )
+    if request.exclude_seen:
+        left_out += events.item_keys
+    if left_out:
+        positions = catalogue.positions_of(np.array(left_out, dtype=np.int64))
+        allowed[positions[positions >= 0]] = False
+    return allowed, warnings
+
+
+def _pick_scored(
+    picked: _Picked,
+    live: Live,
+    model: LiveModel,
+    scores: dict[str, Scores],
+    allowed: NDArray[np.bool_],
+    n: int,
+) -> None:
+    """The best items for which any model has evidence."""
+    blend = model.version.blend
+    combined = blend.combine(scores)
+    positions = model.positions(live.catalogue)
+    mask = allowed[positions] & (combined[0] > 0)
+    chosen, best = top_k(combined, n, mask)
+    families = list(blend.weights)
+    shares = np.stack([blend.weights[name] * scores[name][0] for name in families])
+    for index, score in zip(chosen[0], best[0], strict=True):
+        if index < 0:
+            break
+        family = families[int(np.argmax(shares[:, index]))]
+        picked.add(int(positions[index]), float(score), FAMILIES[family].source)
+
+
+def _fill(connection: Connection, picked: _Picked, live: Live, allowed: NDArray[np.bool_], n: int) -> None:
+    """What is popular, then what is new, where the models had too little to say."""
+    allowed[picked.positions] = False
+    if len(picked.positions) < n:
+        scores = popular_scores(connection, live)
+        missing = n - len(picked.positions)
+        for position, score in live.catalogue.best(scores, allowed[: len(scores)], missing):
+            picked.add(position, score, "popular")
+            allowed[position] = False
+    if len(picked.positions) < n:
+        for position in live.catalogue.newest(allowed, n - len(picked.positions)):
+            picked.add(position, 0.0, "latest")
+
+
+def _answers(
+    connection: Connection,
+    live: Live,
+    picked: _Picked,
+    request: RecommendationRequest,
+    reasons: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    rows = {}
+    if request.fields:
+        rows = items_by_key(connection, [int(live.catalogue.keys[at]) for at in picked.positions])
+    answers = []
+    for place, (at, score, source) in enumerate(
+        zip(picked.positions, picked.scores, picked.sources, strict=True)
+    ):
+        entry: dict[str, Any] = {
+            "item_id": live.catalogue.external_ids[at],
+            "rank": place + 1,
+            "score": score,
+            "source": source,
+        }
+        if request.explain:
+            entry["reason"] = reasons[place]
+        if request.fields:
+            whole = item_answer(rows[int(live.catalogue.keys[at])])
+            entry["item"] = {name: whole[name] for name in request.fields}
+        answers.append(entry)
+        RECOMMENDED.labels(source).inc()
+    return answers

@@ -1,0 +1,131 @@
+"""Items like an item, users like a user."""
+
+from typing import Any, Literal
+
+import numpy as np
+from sqlalchemy import Connection
+
+from app.core.clock import now_ms, rfc3339
+from app.core.errors import ModelNotReady, NotFound
+from app.db.queries.items import find_item
+from app.db.queries.users import external_ids, user_key
+from app.db.rows import AnyRow
+from app.learning.dataset import ItemTable
+from app.learning.ranking.blend import normalise
+from app.learning.ranking.top_k import top_k
+from app.learning.recommenders.base import Scores
+from app.learning.recommenders.content import Content
+from app.learning.recommenders.user_neighbours import UserNeighbours
+from app.services.histories import history_of, read_events, single_item_histories
+from app.services.live import Live, LiveModel
+
+By = Literal["behaviour", "content", "hybrid"]
+
+
+def similar_items(
+    connection: Connection, live: Live, item_id: str, by: By, category: str | None, n: int
+) -> dict[str, Any]:
+    """Items like an item that can be bought now; raises NotFound.
+
+    By what the same people chose (`behaviour`), by what the shop says of them (`content`), or both. An item
+    that is newer than the model is compared by content.
+    """
+    row = find_item(connection, item_id)
+    if row is None:
+        raise NotFound(f"There is no item '{item_id}'.")
+    live.catalogue.refresh(connection)
+    now = now_ms()
+    model = live.current
+    if model is None:
+        return _listed(None, now, [], ["No model is trained yet: nothing is known to be similar."])
+    scores, warnings = _item_scores(model, row, by)
+    allowed = live.catalogue.available(now, category)
+    own = live.catalogue.positions_of(np.array([row.id]))
+    allowed[own[own >= 0]] = False
+    positions = model.positions(live.catalogue)
+    chosen, best = top_k(scores, n, allowed[positions] & (scores[0] > 0))
+    picked = [
+        (live.catalogue.external_ids[positions[index]], float(score))
+        for index, score in zip(chosen[0], best[0], strict=True)
+        if index >= 0
+    ]
+    return _listed(model, now, picked, warnings)
+
+
+def similar_users(connection: Connection, live: Live, user_id: str, n: int) -> dict[str, Any]:
+    """Users with the most similar histories; raises NotFound, or ModelNotReady without a model of users."""
+    now = now_ms()
+    key = user_key(connection, user_id)
+    if key is None:
+        raise NotFound(f"There is no user '{user_id}'.")
+    model = live.current
+    neighbours = model.version.recommenders.get("user_neighbours") if model else None
+    if model is None or not isinstance(neighbours, UserNeighbours):
+        raise ModelNotReady("No model of similar users is trained yet; start a training run.")
+    history = history_of(read_events(connection, user_id, None, [], now), model, now)
+    # Among the nearest are sessions, users erased since, and the user itself.
+    subjects, similarities = neighbours.neighbours(history, 4 * n + 10)
+    keys = model.version.user_keys
+    found = [
+        (int(keys[subject]), float(similarity))
+        for subject, similarity in zip(subjects[0], similarities[0], strict=True)
+        if 0 <= subject < len(keys) and similarity > 0 and keys[subject] != key
+    ]
+    names = external_ids(connection, [other for other, _ in found])
+    named = [(names[other], similarity) for other, similarity in found if other in names][:n]
+    return {
+        "model_version": model.name,
+        "as_of": rfc3339(now),
+        "users": [
+            {"user_id": name, "rank": place, "score": similarity}
+            for place, (name, similarity) in enumerate(named, 1)
+        ],
+    }
+
+
+def _item_scores(model: LiveModel, row: AnyRow, by: By) -> tuple[Scores, list[str]]:
+    """Similarity of all the model's items to one, `(1, n_items)`."""
+    n_items = model.version.n_items
+    index = int(model.indexes_of(np.array([row.id]))[0])
+    parts: list[Scores] = []
+    if by != "content" and index >= 0:
+        alone = single_item_histories(np.array([index], dtype=np.int32), n_items)
+        for name in ("item_neighbours", "truncated_svd"):
+            if name in model.version.recommenders:
+                parts.append(normalise(model.version.recommenders[name].score(alone)))
+                break
+    content = model.version.recommenders.get("content")
+    warnings = []
+    if isinstance(content, Content) and (by != "behaviour" or index < 0):
+        if index < 0 and by == "behaviour":
+            warnings.append("The item is newer than the model: it is compared by content.")
+        parts.append(normalise(content.similar(content.vectorise(_as_table(row)))))
+    if not parts:
+        warnings.append("The model has nothing to compare this item by.")
+        return np.zeros((1, n_items), dtype=np.float32), warnings
+    return np.asarray(sum(parts) / np.float32(len(parts)), dtype=np.float32), warnings
+
+
+def _as_table(row: AnyRow) -> ItemTable:
+    return ItemTable(
+        title=[row.title or ""],
+        description=[row.description or ""],
+        categories=[row.categories],
+        brand=[row.brand or ""],
+        tags=[row.tags],
+        price=np.array([row.price], dtype=np.float32),
+    )
+
+
+def _listed(
+    model: LiveModel | None, now: int, picked: list[tuple[str, float]], warnings: list[str]
+) -> dict[str, Any]:
+    return {
+        "model_version": model.name if model else None,
+        "as_of": rfc3339(now),
+        "items": [
+            {"item_id": item_id, "rank": place, "score": score}
+            for place, (item_id, score) in enumerate(picked, 1)
+        ],
+        "warnings": warnings,
+    }

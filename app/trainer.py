@@ -1,0 +1,53 @@
+"""The trainer process: take a run, do it, report progress."""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from types import FrameType
+
+from app.core.settings import Settings
+from app.core.telemetry import set_up_logs
+from app.db.migrate import current_revision, head_revision
+from app.db.session import Database
+from app.training.pipeline import Recipe
+from app.training.worker import Trainer, TrainerOptions
+
+NICENESS = 5
+"""Answers to customers come before training when both want the same core."""
+
+
+def options_of(settings: Settings) -> TrainerOptions:
+    """What a trainer needs of the settings."""
+    return TrainerOptions(
+        artifacts=settings.artifacts,
+        recipe=Recipe(event_weights=settings.weights, seed=settings.seed),
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+        keep_versions=settings.keep_versions,
+        interval_hours=settings.train_interval_hours,
+        after_interactions=settings.train_after_interactions,
+    )
+
+
+def run_trainer(settings: Settings, parent: int | None = None) -> None:
+    """Work until SIGTERM or SIGINT, or until the parent process (if given) is gone."""
+    set_up_logs(settings.log_level, settings.log_format)
+    with suppress(OSError):
+        os.nice(NICENESS)
+    database = Database(settings.database_url, pool_size=4)
+    current, head = current_revision(database), head_revision()
+    if current != head:
+        sys.exit(
+            f"The database's schema is at {current or 'nothing'}, this release needs {head}: "
+            "run 'vitrine migrate' first."
+        )
+    trainer = Trainer(database, options_of(settings))
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        trainer.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    trainer.work(still_wanted=lambda: parent is None or os.getppid() == parent)
+    database.close()

@@ -1,0 +1,134 @@
+"""A training, top to bottom: snapshot → fit → evaluate → gate → publish."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+
+from app.core.clock import rfc3339
+from app.db.session import Database
+from app.learning.artifacts import delete_version, write_version
+from app.learning.customers.features import customer_features
+from app.learning.customers.segmentation import Segmentation, SegmentationConfig, fit_segmentation
+from app.learning.dataset import Dataset
+from app.learning.preferences import rating_scale
+from app.learning.ranking.blend import Blend
+from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
+from app.learning.recommenders.base import NotEnoughData
+from app.learning.version import ModelVersion
+from app.training.fitting import fit_ratings, fit_recommenders
+from app.training.progress import Progress
+from app.training.snapshot import Snapshot, load_snapshot
+from app.training.trial import Trial, run_trial
+
+log = structlog.get_logger(__name__)
+
+LEAST_INTERACTIONS = 10
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training: artifacts on disk that nobody sees yet, or the reason why there are none."""
+
+    version: str
+    content: dict[str, Any]
+    evaluation: dict[str, Any]
+    trained_to: int
+    rejected: str | None
+    """Why the gate kept the version back; its artifacts are gone then."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training does, beside the data."""
+
+    event_weights: dict[str, float]
+    seed: int
+    rating: BiasedFactorizationConfig = field(default_factory=BiasedFactorizationConfig)
+    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+
+
+def train(
+    database: Database,
+    artifacts: Path,
+    recipe: Recipe,
+    version: str,
+    active_blend: dict[str, float] | None,
+    progress: Progress,
+) -> Trained:
+    """Train on all data and write the version's artifacts under a name that nobody asks for yet.
+
+    Raises NotEnoughData where there is nothing to learn from, Interrupted where the run must stop.
+    """
+    found = load_snapshot(database, recipe.event_weights, progress.part("snapshot", 0.0, 0.15))
+    dataset = found.dataset
+    if len(dataset.log) < LEAST_INTERACTIONS:
+        raise NotEnoughData(
+            f"training needs at least {LEAST_INTERACTIONS} interactions with items, "
+            f"there are {len(dataset.log)}"
+        )
+    rng = np.random.default_rng(recipe.seed)
+    trial = run_trial(dataset, recipe.rating, active_blend, rng, progress.part("evaluate", 0.15, 0.5))
+    model = _fit_all(dataset, trial, recipe, rng, progress.part("fit", 0.5, 0.9))
+    return _store(artifacts, version, found, model, trial, progress.part("publish", 0.9, 1.0))
+
+
+def _fit_segmentation(
+    config: SegmentationConfig, dataset: Dataset, rng: np.random.Generator
+) -> Segmentation | None:
+    try:
+        return fit_segmentation(config, customer_features(dataset), rng)
+    except NotEnoughData as reason:
+        log.info("no_segmentation", reason=str(reason))
+        return None
+
+
+def _fit_all(
+    dataset: Dataset, trial: Trial, recipe: Recipe, rng: np.random.Generator, progress: Progress
+) -> ModelVersion:
+    models, configs, _ = fit_recommenders(dataset, rng, progress.part("fit", 0.0, 0.8))
+    weights = {name: weight for name, weight in trial.blend.weights.items() if name in models}
+    total = sum(weights.values())
+    ratings = fit_ratings(recipe.rating, dataset, rng)
+    progress.done(0.9)
+    segmentation = _fit_segmentation(recipe.segmentation, dataset, rng)
+    return ModelVersion(
+        user_keys=dataset.user_keys,
+        item_keys=dataset.item_keys,
+        recommenders=models,
+        configs=configs,
+        blend=Blend({name: weight / total for name, weight in weights.items()}),
+        rating_model=ratings,
+        rating_config=recipe.rating,
+        segmentation=segmentation,
+        segmentation_config=recipe.segmentation,
+        scale=rating_scale(dataset.log),
+        event_weights=dataset.event_weights,
+        as_of=dataset.as_of,
+    )
+
+
+def _store(
+    artifacts: Path, version: str, found: Snapshot, model: ModelVersion, trial: Trial, progress: Progress
+) -> Trained:
+    content, arrays = model.to_store()
+    dataset = found.dataset
+    times = dataset.log.occurred_at
+    content["data"] = {
+        "users": dataset.n_users,
+        "sessions": dataset.n_subjects - dataset.n_users,
+        "items": dataset.n_items,
+        "interactions": len(dataset.log),
+        "from": rfc3339(int(times[0])),
+        "to": rfc3339(int(times[-1])),
+    }
+    if trial.rejected is None:
+        write_version(artifacts, version, content, arrays)
+        try:
+            progress.done(1.0)
+        except BaseException:
+            delete_version(artifacts, version)
+            raise
+    return Trained(version, content, trial.evaluation, found.trained_to, trial.rejected)

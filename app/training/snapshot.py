@@ -1,0 +1,135 @@
+"""The shop's data as of one moment, read in streams into compact arrays."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from app.core.clock import now_ms
+from app.db.queries import snapshot
+from app.db.queries.snapshot import Rows
+from app.db.session import Database
+from app.learning.dataset import Dataset, InteractionLog, ItemTable
+from app.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A data set and where in the stream of interactions it ends."""
+
+    dataset: Dataset
+    trained_to: int
+    """Highest key of an interaction in it; 0 without any."""
+
+
+def load_snapshot(database: Database, event_weights: dict[str, float], progress: Progress) -> Snapshot:
+    """Read users, items and interactions in one transaction, so that they fit each other."""
+    with database.snapshot() as connection:
+        sizes = snapshot.table_sizes(connection)
+        user_keys = _keys(snapshot.stream_users(connection))
+        item_keys, items = _items(snapshot.stream_items(connection))
+        names = snapshot.event_names(connection)
+        columns = _Columns()
+        for rows in snapshot.stream_interactions(connection):
+            columns.add(rows)
+            progress.done(len(columns) / max(1, sizes["interactions"]))
+        as_of = now_ms()
+    return columns.snapshot(user_keys, item_keys, items, names, event_weights, as_of)
+
+
+def _keys(chunks: Iterable[Rows]) -> NDArray[np.int64]:
+    return np.array([key for rows in chunks for (key,) in rows], dtype=np.int64)
+
+
+def _items(chunks: Iterable[Rows]) -> tuple[NDArray[np.int64], ItemTable]:
+    """Keys and columns of the items in order of their external ids."""
+    rows = sorted((row for chunk in chunks for row in chunk), key=lambda row: str(row[1]))
+    table = ItemTable(
+        title=[row[2] or "" for row in rows],
+        description=[row[3] or "" for row in rows],
+        categories=[_list(row[4]) for row in rows],
+        brand=[row[5] or "" for row in rows],
+        tags=[_list(row[6]) for row in rows],
+        price=np.array([row[7] for row in rows], dtype=np.float32),
+    )
+    return np.array([row[0] for row in rows], dtype=np.int64), table
+
+
+def _list(value: str | list[str]) -> list[str]:
+    # The raw cursor gives JSON as text on SQLite, decoded on PostgreSQL.
+    parsed: list[str] = orjson.loads(value) if isinstance(value, str) else value
+    return parsed
+
+
+class _Columns:
+    """Interactions as they come, chunk by chunk, already in the types in which they are kept."""
+
+    _TYPES = (np.int64, np.int64, np.int64, np.int16, np.float32, np.float32, np.float32, np.int64, np.int64)
+
+    def __init__(self) -> None:
+        self._chunks: list[tuple[NDArray[Any], ...]] = []
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def add(self, rows: Rows) -> None:
+        columns = zip(zip(*rows, strict=True), self._TYPES, strict=True)
+        # None becomes NaN in a column of floats; columns of integers come without None.
+        self._chunks.append(tuple(np.array(column, dtype=kind) for column, kind in columns))
+        self._length += len(rows)
+
+    def _column(self, place: int) -> NDArray[Any]:
+        if not self._chunks:
+            return np.empty(0, dtype=self._TYPES[place])
+        return np.concatenate([chunk[place] for chunk in self._chunks])
+
+    def snapshot(
+        self,
+        user_keys: NDArray[np.int64],
+        item_keys: NDArray[np.int64],
+        items: ItemTable,
+        names: dict[int, str],
+        event_weights: dict[str, float],
+        as_of: int,
+    ) -> Snapshot:
+        occurred_at, key = self._column(7), self._column(8)
+        order = np.lexsort((key, occurred_at))
+        trained_to = int(key.max()) if len(key) else 0
+        del key
+        user, session = self._column(0), self._column(1)
+        anonymous = user < 0
+        session_keys, session_row = np.unique(session[anonymous], return_inverse=True)
+        subject = np.empty(len(user), dtype=np.int32)
+        subject[~anonymous] = np.searchsorted(user_keys, user[~anonymous])
+        subject[anonymous] = len(user_keys) + session_row
+        del user, session
+        ascending = np.argsort(item_keys)
+        item = ascending[np.searchsorted(item_keys, self._column(2), sorter=ascending)].astype(np.int32)
+        codes = np.zeros(max(names, default=0) + 1, dtype=np.int16)
+        codes[list(names)] = np.arange(len(names))
+        quantity = self._column(5)
+        quantity[np.isnan(quantity)] = 1
+        log = InteractionLog(
+            subject=subject[order],
+            item=item[order],
+            event=codes[self._column(3).astype(np.int64)][order],
+            value=self._column(4)[order],
+            quantity=quantity[order],
+            price=self._column(6)[order],
+            occurred_at=occurred_at[order],
+        )
+        dataset = Dataset(
+            user_keys=user_keys,
+            n_subjects=len(user_keys) + len(session_keys),
+            item_keys=item_keys,
+            items=items,
+            event_names=tuple(names.values()),
+            log=log,
+            as_of=as_of,
+            event_weights=event_weights,
+        )
+        return Snapshot(dataset, trained_to)

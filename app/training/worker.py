@@ -1,0 +1,193 @@
+"""What a trainer does: look for runs, do them one at a time, publish."""
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.core.clock import from_ms, now_ms
+from app.db.queries import leases, models, training_runs
+from app.db.session import Database
+from app.learning.artifacts import ArtifactError, clean_temporary, delete_version, list_versions
+from app.learning.recommenders.base import NotEnoughData
+from app.training import schedule
+from app.training.pipeline import Recipe, Trained, train
+from app.training.progress import Interrupted, Progress
+from app.training.runs import LEASE, Claim, Heartbeat, claim_run, end_run, give_back
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """Settings of a trainer."""
+
+    artifacts: Path
+    recipe: Recipe
+    lease_seconds: float
+    max_attempts: int
+    keep_versions: int
+    interval_hours: float
+    after_interactions: int
+
+
+class Trainer:
+    """One trainer; any number of them may share a database, and one run works at a time."""
+
+    def __init__(self, database: Database, options: TrainerOptions) -> None:
+        self.holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._database = database
+        self._options = options
+        self._heartbeat: Heartbeat | None = None
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End soon: a run that works is handed back."""
+        self._stopping.set()
+        if self._heartbeat is not None:
+            self._heartbeat.shut_down()
+
+    def work(self, poll_seconds: float = 1.0, still_wanted: Callable[[], bool] = lambda: True) -> None:
+        """Do runs as they come, until `stop()` or until it is no longer wanted."""
+        log.info("trainer_started", holder=self.holder)
+        while not self._stopping.is_set() and still_wanted():
+            try:
+                self._queue_if_due()
+                worked = self.work_once()
+            except SQLAlchemyError as error:
+                log.warning("trainer_waits", error=str(error))
+                worked = False
+            if not worked:
+                self._stopping.wait(poll_seconds)
+        log.info("trainer_stopped", holder=self.holder)
+
+    def work_once(self) -> bool:
+        """Do one run, if there is one and no other trainer works; whether there was."""
+        claim = claim_run(
+            self._database, self.holder, self._options.lease_seconds, self._options.max_attempts
+        )
+        if claim is None:
+            return False
+        structlog.contextvars.bind_contextvars(run_id=claim.run_id)
+        try:
+            self._run(claim)
+        finally:
+            structlog.contextvars.unbind_contextvars("run_id")
+        return True
+
+    def _queue_if_due(self) -> None:
+        with self._database.read() as connection:
+            trigger = schedule.due(connection, self._options.interval_hours, self._options.after_interactions)
+        if trigger is not None:
+            with self._database.write() as connection:
+                training_runs.insert_queued(connection, trigger, now_ms())
+
+    def _run(self, claim: Claim) -> None:
+        log.info("run_started", attempt=claim.attempt)
+        with Heartbeat(self._database, claim, self._options.lease_seconds) as heartbeat:
+            self._heartbeat = heartbeat
+            if self._stopping.is_set():
+                heartbeat.shut_down()
+            try:
+                self._train_and_publish(claim, heartbeat)
+            except Interrupted as reason:
+                self._interrupted(claim, str(reason))
+            except (NotEnoughData, ArtifactError, OSError, MemoryError) as error:
+                log.warning("run_failed", error=str(error))
+                self._end(claim, "failed", str(error) or type(error).__name__)
+            except SQLAlchemyError:
+                # The database is away: the run stays as it is, and is taken up again when the lease ends.
+                log.exception("run_left")
+            except Exception as error:
+                log.exception("run_failed")
+                self._end(claim, "failed", f"{type(error).__name__}: {error}")
+            finally:
+                self._heartbeat = None
+
+    def _train_and_publish(self, claim: Claim, heartbeat: Heartbeat) -> None:
+        artifacts = self._options.artifacts
+        artifacts.mkdir(parents=True, exist_ok=True)
+        clean_temporary(artifacts)
+        with self._database.read() as connection:
+            active = models.active_version(connection)
+            row = models.find_model(connection, active) if active else None
+        # The fence makes the name unlike that of any other attempt.
+        version = f"{from_ms(now_ms()):%Y%m%dT%H%M%SZ}-{claim.run_id}-{claim.fence}"
+        blend = row.content.get("blend") if row is not None else None
+        trained = train(
+            self._database, artifacts, self._options.recipe, version, blend, Progress(heartbeat.tell)
+        )
+        self._publish(claim, trained)
+        self._prune()  # still under the lease: nobody else is writing a version
+        with self._database.write() as connection:
+            leases.release_lease(connection, LEASE, claim.fence)
+
+    def _publish(self, claim: Claim, trained: Trained) -> None:
+        """Make the version visible and active, or end the run as rejected; under the fence."""
+        with self._database.write() as connection:
+            if not leases.holds_lease(connection, LEASE, claim.fence):
+                if trained.rejected is None:
+                    delete_version(self._options.artifacts, trained.version)
+                raise Interrupted("lost")
+            if trained.rejected is None:
+                self._enter(connection, claim, trained)
+                end_run(
+                    connection,
+                    claim.run_id,
+                    "succeeded",
+                    {"progress": 1.0, "model_version": trained.version, "metrics": trained.evaluation},
+                )
+            else:
+                values = {"progress": 1.0, "metrics": trained.evaluation, "error": trained.rejected}
+                end_run(connection, claim.run_id, "rejected", values)
+        log.info("run_ended", version=trained.version, rejected=trained.rejected)
+
+    def _enter(self, connection: Connection, claim: Claim, trained: Trained) -> None:
+        now = now_ms()
+        models.insert_model(
+            connection,
+            {
+                "version": trained.version,
+                "run_id": claim.run_id,
+                "created_at": now,
+                "evaluation": trained.evaluation,
+                "content": trained.content,
+                "trained_to": trained.trained_to,
+                "active": False,
+            },
+        )
+        models.activate(connection, trained.version, now)
+
+    def _prune(self) -> None:
+        """Delete the artifacts of old versions, and of such as were never published."""
+        with self._database.write() as connection:
+            gone = models.prunable(connection, self._options.keep_versions)
+            for version in gone:
+                models.mark_pruned(connection, version, now_ms())
+        with self._database.read() as connection:
+            kept = {row.version for row in models.list_models(connection, None, 1000) if not row.pruned_at}
+        for version in list_versions(self._options.artifacts):
+            if version not in kept:
+                delete_version(self._options.artifacts, version)
+                log.info("version_pruned", version=version)
+
+    def _interrupted(self, claim: Claim, reason: str) -> None:
+        log.warning("run_interrupted", reason=reason)
+        if reason == "cancelled":
+            self._end(claim, "cancelled", None)
+        elif reason == "shutdown":
+            with self._database.write() as connection:
+                if leases.holds_lease(connection, LEASE, claim.fence):
+                    give_back(connection, claim)
+
+    def _end(self, claim: Claim, state: str, error: str | None) -> None:
+        with self._database.write() as connection:
+            if leases.holds_lease(connection, LEASE, claim.fence):
+                end_run(connection, claim.run_id, state, {"error": error})
+                leases.release_lease(connection, LEASE, claim.fence)
