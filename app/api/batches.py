@@ -4,13 +4,14 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
+from sqlalchemy import Connection
 
 from app.api.auth import scope
 from app.api.edge import Edge, EdgeDep, answer, read_body, read_lines
 from app.api.problems import problems
 from app.core.telemetry import INGESTED
 from app.schemas.fields import BatchResult
-from app.schemas.parsing import LineParser, parse_batch
+from app.schemas.parsing import Checked, LineParser, parse_batch
 from app.services.batches import INTERACTIONS, ITEMS, USERS, Kind, Tally, store_checked
 
 router = APIRouter(prefix="/v1/import", tags=["Ingest"], dependencies=[Depends(scope("ingest"))])
@@ -23,10 +24,15 @@ MAX_LINE_BYTES = 1_048_576
 async def post_batch(request: Request, edge: Edge, kind: Kind[Any], envelope: type[BaseModel]) -> Response:
     """Store a batch in one transaction; the good entries are kept, each bad one is named."""
     checked = parse_batch(envelope, kind.entry, kind.name, await read_body(request))
-    tally = Tally()
-    await edge.write(store_checked, kind, checked, tally)
+    tally = await edge.write(_store, kind, checked)
     _count(kind, tally)
     return answer(tally.answer())
+
+
+def _store(connection: Connection, kind: Kind[Any], checked: Checked[Any]) -> Tally:
+    tally = Tally()
+    store_checked(connection, kind, checked, tally)
+    return tally
 
 
 async def _import_stream(request: Request, edge: Edge, kind: Kind[Any]) -> Response:
@@ -37,7 +43,7 @@ async def _import_stream(request: Request, edge: Edge, kind: Kind[Any]) -> Respo
 
     async def store() -> None:
         if lines:
-            await edge.write(store_checked, kind, parser.parse(lines, first), tally)
+            tally.add(await edge.write(_store, kind, parser.parse(lines, first)))
             lines.clear()
 
     async for line in read_lines(request, MAX_LINE_BYTES):

@@ -5,6 +5,8 @@ from importlib.resources import files
 from fastapi import APIRouter, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 
+from app.core.errors import NotFound
+
 router = APIRouter(include_in_schema=False)
 
 _FILES = {
@@ -29,7 +31,7 @@ async def show_docs() -> Response:
 @router.get("/docs/static/{name}")
 async def get_docs_file(name: str) -> Response:
     if name not in _FILES:
-        return Response(status_code=404)
+        raise NotFound(f"There is no file '{name}'.")
     stored, media_type, encoding = _FILES[name]
     headers = {"Cache-Control": "public, max-age=86400"}
     if encoding:

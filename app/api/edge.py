@@ -12,7 +12,7 @@ import orjson
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.core.errors import BodyTooLarge, Unavailable
@@ -20,6 +20,10 @@ from app.db.session import Database
 from app.services.live import Live
 
 Result = TypeVar("Result")
+
+_ATTEMPTS = 3
+_COLLISIONS = frozenset({"40001", "40P01"})
+"""PostgreSQL's codes of a serialization failure and of a deadlock."""
 
 
 class Edge:
@@ -43,7 +47,10 @@ class Edge:
         return await to_thread.run_sync(partial(self._read, function, args), limiter=self._threads)
 
     async def write(self, function: Callable[..., Result], *args: Any) -> Result:
-        """A transaction: committed when the function returns, rolled back when it raises."""
+        """A transaction: committed when the function returns, rolled back when it raises.
+
+        Where it collides with another one it begins anew, so the function must leave no trace outside.
+        """
         return await to_thread.run_sync(partial(self._write, function, args), limiter=self._writers)
 
     def _read(self, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
@@ -54,11 +61,14 @@ class Edge:
             raise unavailable(error) from error
 
     def _write(self, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
-        try:
-            with self.database.write() as connection:
-                return function(connection, *args)
-        except (DBAPIError, PoolTimeout) as error:
-            raise unavailable(error) from error
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.database.write() as connection:
+                    return function(connection, *args)
+            except (DBAPIError, PoolTimeout) as error:
+                if attempt == _ATTEMPTS - 1 or not _collided(error):
+                    raise unavailable(error) from error
+        raise AssertionError("the last attempt answers or raises")
 
 
 def unavailable(error: Exception) -> Exception:
@@ -66,10 +76,16 @@ def unavailable(error: Exception) -> Exception:
     if isinstance(error, PoolTimeout):
         return Unavailable("All database connections are in use; try again.")
     if isinstance(error, DBAPIError) and (
-        error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
+        error.connection_invalidated or isinstance(error, OperationalError) or _collided(error)
     ):
         return Unavailable("The database cannot be reached or is busy; try again.")
     return error
+
+
+def _collided(error: Exception) -> bool:
+    """Whether another transaction came in between: one waits for the other, or what a row names is gone."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, IntegrityError) or state in _COLLISIONS
 
 
 def get_edge(request: Request) -> Edge:

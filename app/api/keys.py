@@ -1,15 +1,20 @@
 """HTTP of API keys."""
 
+from typing import Annotated
+
 from fastapi import APIRouter, Depends, Request, Response
 
 from app.api.auth import scope
 from app.api.edge import EdgeDep, answer, body_of, read_body
+from app.api.paths import name_of
 from app.api.problems import problems
 from app.schemas.keys import KeyList, KeyRequest, NewKey
 from app.schemas.parsing import parse_body
 from app.services import keys
 
 router = APIRouter(prefix="/v1/keys", tags=["Run"], dependencies=[Depends(scope("admin"))])
+
+KeyId = Annotated[str, name_of("As `GET /v1/keys` gives it")]
 
 
 @router.post(
@@ -35,7 +40,7 @@ async def list_keys(edge: EdgeDep) -> Response:
 
 
 @router.delete("/{key_id}", status_code=204, responses=problems(404))
-async def revoke_key(key_id: str, edge: EdgeDep) -> Response:
+async def revoke_key(key_id: KeyId, edge: EdgeDep) -> Response:
     """Revoke a key: it is refused from the next call on, by every worker."""
     await edge.write(keys.revoke_key, key_id)
     return Response(status_code=204)

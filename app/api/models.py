@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 
 from app.api.auth import scope
 from app.api.edge import Cursor, EdgeDep, Limit, LiveDep, answer
+from app.api.paths import name_of
 from app.api.problems import problems
 from app.schemas.models import ModelPage, ModelVersion
 from app.services import models
@@ -14,7 +15,7 @@ from app.services import models
 router = APIRouter(prefix="/v1/models", tags=["Run"])
 reads = [Depends(scope("query"))]
 
-Version = Annotated[str, Path(max_length=200)]
+Version = Annotated[str, name_of("As `GET /v1/models` gives it")]
 
 
 @router.get("", response_model=ModelPage, responses=problems(), dependencies=reads)

@@ -5,7 +5,7 @@ middleware puts a control character (which no id may hold) in its place; the pat
 """
 
 from typing import Annotated, Any
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 from fastapi import Path
 from pydantic import BeforeValidator
@@ -26,16 +26,20 @@ class EncodedSlashes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             raw = scope.get("raw_path") or b""
-            if b"%2f" in raw or b"%2F" in raw:
-                parts = raw.decode("latin-1").split("?", 1)[0].split("/")
+            if b"%" in raw:
+                parts = raw.split(b"?", 1)[0].split(b"/")
                 scope = dict(scope, path="/".join(_part(part) for part in parts))
             elif _SLASH in scope["path"]:
                 scope = dict(scope, path=scope["path"].replace(_SLASH, _OTHER_CONTROL))
         await self.app(scope, receive, send)
 
 
-def _part(encoded: str) -> str:
-    return unquote(encoded).replace(_SLASH, _OTHER_CONTROL).replace("/", _SLASH)
+def _part(encoded: bytes) -> str:
+    try:
+        decoded = unquote_to_bytes(encoded).decode()
+    except UnicodeDecodeError:
+        return _OTHER_CONTROL  # not an id, and so refused where one is expected
+    return decoded.replace(_SLASH, _OTHER_CONTROL).replace("/", _SLASH)
 
 
 def _restore(value: str) -> str:
@@ -44,6 +48,11 @@ def _restore(value: str) -> str:
 
 def _id(whose: str) -> Any:
     return Path(description=f"The shop's id of the {whose}, percent-encoded")
+
+
+def name_of(what: str) -> Any:
+    """Path parameter with a name that Vitrine itself gave."""
+    return Path(description=what, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 
 
 UserId = Annotated[Id, BeforeValidator(_restore), _id("user")]

@@ -62,7 +62,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_anything(_request: Request, error: Exception) -> Response:
     log.error("unexpected_error", exc_info=error)
-    return problem(AppError("Something went wrong here; the log has it under this request's id."))
+    answer = problem(AppError("Something went wrong here; the log has it under this request's id."))
+    # This answer is made outside of the middleware that gives all others their id.
+    answer.headers["X-Request-ID"] = structlog.contextvars.get_contextvars().get("request_id", "")
+    return answer
 
 
 def add_problem_handlers(app: FastAPI) -> None:

@@ -2,18 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from app.api.auth import scope
 from app.api.edge import Cursor, EdgeDep, Limit, LiveDep, answer
-from app.api.paths import UserId
+from app.api.paths import UserId, name_of
 from app.api.problems import problems
 from app.schemas.segments import SegmentAnswer, Segments, SegmentUsers, UserSegments
 from app.services import segments
 
 router = APIRouter(prefix="/v1", tags=["Ask"], dependencies=[Depends(scope("query"))])
 
-SegmentId = Annotated[str, Path(max_length=100, description="As `GET /v1/segments` gives it")]
+SegmentId = Annotated[str, name_of("As `GET /v1/segments` gives it")]
 
 
 @router.get("/segments", response_model=Segments, responses=problems(409))

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 
 from app.api.auth import scope
 from app.api.edge import Cursor, EdgeDep, Limit, answer
+from app.api.paths import name_of
 from app.api.problems import problems
 from app.schemas.training_runs import TrainingRun, TrainingRunPage
 from app.services import training_runs
 
 router = APIRouter(prefix="/v1/training-runs", tags=["Run"], dependencies=[Depends(scope("admin"))])
 
-RunId = Annotated[str, Path(max_length=100)]
+RunId = Annotated[str, name_of("As `GET /v1/training-runs` gives it")]
 
 
 @router.post("", status_code=202, response_model=TrainingRun, responses=problems(409))

@@ -5,9 +5,12 @@ import sys
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from sqlalchemy.exc import DBAPIError
 
 from app.cli import imports, keys, migrate, serve, train
-from app.cli.console import fail
+from app.cli.console import fail, first_line
+from app.cli.demo.command import demo
 from app.core.errors import AppError
 
 app = typer.Typer(
@@ -22,6 +25,7 @@ app.command("trainer")(serve.trainer)
 app.command("migrate")(migrate.migrate)
 app.add_typer(imports.app, name="import")
 app.command("train")(train.train)
+app.command("demo")(demo)
 app.add_typer(keys.app, name="keys")
 
 
@@ -33,8 +37,13 @@ def main() -> None:
         fail(error.detail)
     except ValidationError as error:
         for detail in error.errors():
-            where = "_".join(str(part) for part in detail["loc"]).upper()
-            typer.echo(f"Setting VITRINE_{where}: {detail['msg']}", err=True)
+            setting, *inside = (str(part) for part in detail["loc"])
+            where = "".join(f"[{part}]" for part in inside)
+            typer.echo(f"Setting VITRINE_{setting.upper()}{where}: {detail['msg']}", err=True)
         sys.exit(2)
+    except SettingsError as error:
+        fail(f"A VITRINE_* variable is not the JSON that it must be: {error}", 2)
+    except DBAPIError as error:
+        fail(f"The database refused or cannot be reached: {first_line(error)}")
     except BrokenPipeError:
         os._exit(0)

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
@@ -42,7 +42,7 @@ def connect(settings: Settings) -> Database:
         return Database(settings.database_url, pool_size=settings.database_pool)
     except ModuleNotFoundError as error:
         fail(f"{error.name} is not installed: pip install 'vitrine[postgresql]'")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ArgumentError) as error:
         fail(f"VITRINE_DATABASE_URL: {error}")
 
 

@@ -77,16 +77,21 @@ def import_csv(
     keep_rest: Annotated[bool, typer.Option(help="Keep the other columns as attributes")] = False,
 ) -> None:
     """A CSV or TSV file, plain or gzipped, by a mapping of its columns."""
-    mapping = CsvMapping(
-        kind=kind,
-        columns=_pairs("--map", column),
-        constants=_pairs("--set", constant),
-        separator=separator,
-        time_format=time_format,
-        decimal=decimal,
-        keep_rest=keep_rest,
-    )
-    _import(lambda: CsvReader(file, mapping, delimiter=delimiter, encoding=encoding))
+    columns, constants = _pairs("--map", column), _pairs("--set", constant)
+
+    def make() -> CsvReader:
+        mapping = CsvMapping(
+            kind=kind,
+            columns=columns,
+            constants=constants,
+            separator=separator,
+            time_format=time_format,
+            decimal=decimal,
+            keep_rest=keep_rest,
+        )
+        return CsvReader(file, mapping, delimiter=delimiter, encoding=encoding)
+
+    _import(make)
 
 
 def _pairs(option: str, given: list[str]) -> dict[str, str]:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from app.cli.console import fail, open_database, out
 from app.core.errors import NotFound
@@ -18,9 +19,9 @@ app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 @app.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(help="For people: where the key is used")],
-    scope: Annotated[list[str], typer.Option(help="track, ingest, query or admin; may be repeated")] = [
+    scope: Annotated[list[str], typer.Option(help="track, ingest, query or admin; may be repeated")] = [  # noqa: B006
         "admin"
-    ],  # noqa: B006
+    ],
 ) -> None:
     """Make a key and show its secret, this once."""
     try:
@@ -40,10 +41,10 @@ def list_keys() -> None:
     database = open_database(Settings())
     with database.read() as connection:
         found = keys.list_keys(connection)["keys"]
-    table = Table("key", "name", "scopes", "created", "expires", "revoked")
+    table = Table(Column("key", no_wrap=True), "name", "scopes", "created", "expires", "revoked")
     for key in found:
         dates = (key["created_at"], key["expires_at"] or "", key["revoked_at"] or "")
-        table.add_row(key["key_id"], key["name"], ", ".join(key["scopes"]), *dates)
+        table.add_row(key["key_id"], escape(key["name"]), ", ".join(key["scopes"]), *dates)
     out.print(table if found else "There are no keys.")
 
 

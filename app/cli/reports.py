@@ -6,21 +6,27 @@ from rich.table import Table
 
 from app.cli.console import out
 
-_COLUMNS = ("ndcg", "recall", "precision", "map", "hit_rate", "coverage")
+_COLUMNS = {
+    "ndcg": "nDCG",
+    "recall": "recall",
+    "precision": "precision",
+    "map": "MAP",
+    "hit_rate": "hits",
+    "coverage": "coverage",
+}
+_ROWS = {"new": "this version", "active": "the one before", "popularity": "popularity"}
 
 
 def show_evaluation(evaluation: dict[str, Any]) -> None:
     """What a training found out about its own quality."""
     protocol = evaluation["protocol"]
     if "top_n" in evaluation:
-        n = protocol["list_length"]
-        split = f"{protocol['split']} split, {protocol['test_users']} users, seen items excluded"
-        table = Table("", *(f"{name}@{n}" for name in _COLUMNS), title=f"Top {n} ({split})")
-        for name, label in (
-            ("new", "this version"),
-            ("active", "the one before"),
-            ("popularity", "popularity"),
-        ):
+        out.print(
+            f"Lists of {protocol['list_length']}, {protocol['split']} split, "
+            f"{protocol['test_users']} users, seen items excluded:"
+        )
+        table = Table("", *_COLUMNS.values())
+        for name, label in _ROWS.items():
             if name in evaluation["top_n"]:
                 figures = evaluation["top_n"][name]
                 table.add_row(label, *(f"{figures[column]:.4f}" for column in _COLUMNS))
@@ -29,6 +35,5 @@ def show_evaluation(evaluation: dict[str, Any]) -> None:
         out.print("Too few users went on after the split to judge the lists.")
     if evaluation.get("ratings"):
         ratings = evaluation["ratings"]
-        out.print(
-            f"Ratings: RMSE {ratings['rmse']:.4f}, MAE {ratings['mae']:.4f} over {ratings['ratings']} held out."
-        )
+        errors = f"RMSE {ratings['rmse']:.4f}, MAE {ratings['mae']:.4f}"
+        out.print(f"Ratings: {errors} over {ratings['ratings']} held out.")

@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -16,6 +20,7 @@ from app.db.queries.keys import any_key
 from app.trainer import run_trainer
 
 RESTART_SECONDS = 2.0
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def serve(
@@ -44,41 +49,57 @@ def serve(
             "Make the first key with 'vitrine keys create'.[/yellow]"
         )
     err.print(f"Vitrine listens on http://{host}:{port} — documentation at http://{host}:{port}/docs")
-    _prepare_metrics(settings)
-    child = _TrainerChild() if with_trainer else None
-    try:
-        uvicorn.run(
-            "app.main:create_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=15,
-        )
-    finally:
-        if child is not None:
-            child.stop()
+    # With one worker a server that ends on SIGTERM sends it to itself again: what follows must still happen.
+    signal.signal(signal.SIGTERM, _exit)
+    with _metrics(settings, workers):
+        child = _TrainerChild() if with_trainer else None
+        try:
+            uvicorn.run(
+                "app.main:create_app",
+                factory=True,
+                host=host,
+                port=port,
+                workers=workers,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=15,
+            )
+        finally:
+            if child is not None:
+                child.stop()
 
 
 def trainer(
     parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process is gone")] = None,
 ) -> None:
     """Run a trainer: it takes queued training runs, one at a time over all trainers."""
-    run_trainer(Settings(), parent)
+    settings = Settings()
+    open_database(settings).close()  # says in one line what is wrong with it
+    run_trainer(settings, parent)
 
 
-def _prepare_metrics(settings: Settings) -> None:
-    """Give the API processes an empty folder in which they add up their metrics."""
+def _exit(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+@contextmanager
+def _metrics(settings: Settings, workers: int) -> Iterator[None]:
+    """Give several API processes an empty folder in which they add up their metrics."""
+    if workers == 1:  # it is this process, which counts in its memory
+        yield
+        return
     folder = settings.metrics_dir.resolve() / str(os.getpid())
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     except OSError as error:
         fail(f"VITRINE_METRICS_DIR: {error}")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    os.environ[METRICS_VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _TrainerChild:
@@ -86,6 +107,7 @@ class _TrainerChild:
 
     def __init__(self) -> None:
         self._ended = threading.Event()
+        self._starting = threading.Lock()
         self._process = self._start()
         self._thread = threading.Thread(target=self._watch, name="trainer-watch", daemon=True)
         self._thread.start()
@@ -93,18 +115,24 @@ class _TrainerChild:
     @staticmethod
     def _start() -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "app.cli", "trainer", "--parent", str(os.getpid())]
-        return subprocess.Popen(command)  # noqa: S603 (our own command)
+        # It answers no requests: its zeros must not be added to (or be the least of) the API's figures.
+        environment = {name: value for name, value in os.environ.items() if name != METRICS_VARIABLE}
+        return subprocess.Popen(command, env=environment)  # noqa: S603 (our own command)
 
     def _watch(self) -> None:
-        while not self._ended.is_set():
+        while True:
             status = self._process.wait()
-            if not self._ended.wait(RESTART_SECONDS):
+            self._ended.wait(RESTART_SECONDS)
+            with self._starting:
+                if self._ended.is_set():
+                    return
                 err.print(f"[yellow]The trainer ended with status {status}; starting it again.[/yellow]")
                 self._process = self._start()
 
     def stop(self) -> None:
         """End the trainer; it hands a run that works back."""
-        self._ended.set()
+        with self._starting:
+            self._ended.set()
         self._process.terminate()
         try:
             self._process.wait(timeout=30)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
 BUSY_TIMEOUT_SECONDS = 15
@@ -34,6 +35,7 @@ class Database:
             self.url,
             pool_size=self.pool_size,
             max_overflow=self.pool_size,
+            json_deserializer=orjson.loads,
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
         )
         event.listen(engine, "connect", _set_up_sqlite)
@@ -47,6 +49,8 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=True,
+            # PostgreSQL writes 1e300 out in full: json would read an integer that no answer can hold.
+            json_deserializer=orjson.loads,
             connect_args={"connect_timeout": 5, "application_name": "vitrine", "options": "-c timezone=UTC"},
         )
 

@@ -79,7 +79,7 @@ class Dataset:
     event_names: tuple[str, ...]
     log: InteractionLog
     as_of: int
-    """Milliseconds since the Unix epoch: the moment of the snapshot."""
+    """Milliseconds since the Unix epoch: the time of the latest interaction, from which ages are taken."""
     event_weights: dict[str, float] = field(default_factory=dict)
     """Implicit weight by event name; a name that is missing weighs 0."""
 

@@ -94,6 +94,4 @@ def dataset_histories(dataset: Dataset, half_life: float | None = None) -> Histo
         rating_scale(log),
     )
     ages = ((dataset.as_of - log.occurred_at) / DAY_MS).astype(np.float32)
-    return histories(
-        log.subject, log.item, strength, ages, (dataset.n_subjects, dataset.n_items), half_life
-    )
+    return histories(log.subject, log.item, strength, ages, (dataset.n_subjects, dataset.n_items), half_life)

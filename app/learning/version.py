@@ -64,9 +64,7 @@ class ModelVersion:
 
     def family_scores(self, of: Histories) -> dict[str, Scores]:
         """Normalised scores of each family that the blend uses, each `(n_batch, n_items)`."""
-        return {
-            family: normalise(self.recommenders[family].score(of)) for family in self.blend.weights
-        }
+        return {family: normalise(self.recommenders[family].score(of)) for family in self.blend.weights}
 
     def to_store(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The version as content (JSON) and arrays."""
@@ -93,7 +91,12 @@ class ModelVersion:
 
     @classmethod
     def from_store(cls, content: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The version from its content and arrays (which may be read-only maps of files)."""
+        """The version from its content and arrays (which may be read-only maps of files).
+
+        Raises KeyError, ValueError or TypeError for what another release wrote and this one cannot read.
+        """
+        if content["format"] > FORMAT:
+            raise ValueError(f"its content has format {content['format']}, this release reads up to {FORMAT}")
         recommenders: dict[str, Recommender] = {}
         for name, config in content["families"].items():
             family = FAMILIES[name]
@@ -134,5 +137,3 @@ def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray
         for name, array in arrays.items()
         if name.startswith(prefix + "/")
     }
-
-

@@ -1,26 +1,34 @@
 """Field types that the wire's models share."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
+    GetPydanticSchema,
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, core_schema
+
+from app.core.clock import to_ms
 
 MAX_OBJECT_BYTES = 65_536
 MAX_BATCH = 10_000
 
-_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+_RFC3339 = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+_EARLIEST = to_ms(datetime(1900, 1, 1, tzinfo=UTC))
+_LATEST = to_ms(datetime(9999, 12, 30, tzinfo=UTC))
 
 Id = Annotated[
     str,
@@ -41,43 +49,53 @@ Quantity = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, strict=True
 Number = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False, strict=True)]
 
 
-def _in_range(moment: datetime) -> datetime:
-    if not _EARLIEST <= moment <= _LATEST:
+def _milliseconds(moment: datetime) -> int:
+    milliseconds = to_ms(moment)
+    if not _EARLIEST <= milliseconds <= _LATEST:
         raise PydanticCustomError("date_out_of_range", "The date must lie between 1900 and 9999")
-    return moment
+    return milliseconds
 
 
 Instant = Annotated[
-    AwareDatetime,
-    Field(strict=True),
-    AfterValidator(_in_range),
+    int,
+    GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_after_validator_function(
+            _milliseconds,
+            core_schema.chain_schema(
+                [
+                    core_schema.str_schema(strict=True, pattern=_RFC3339),
+                    core_schema.datetime_schema(strict=False, tz_constraint="aware"),
+                ]
+            ),
+        )
+    ),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-21T09:30:00Z"]}),
 ]
-"""An RFC 3339 time with its offset from UTC."""
+"""On the wire an RFC 3339 time with its offset from UTC, here milliseconds since the Unix epoch."""
 
 
-def _storable(value: dict[str, Any]) -> dict[str, Any]:
+def storable(value: dict[str, Any]) -> dict[str, Any]:
     if not value:
         return value
     try:
         as_text = json.dumps(value, allow_nan=False)
-        orjson.dumps(value)
+        size = len(orjson.dumps(value))
     except RecursionError:
         raise PydanticCustomError("too_deep", "The object is nested too deeply") from None
     except (ValueError, TypeError) as error:
         raise PydanticCustomError(
             "not_storable", "The object holds what cannot be stored: {why}", {"why": str(error)}
         ) from None
-    if len(as_text) > MAX_OBJECT_BYTES:
+    if size > MAX_OBJECT_BYTES:
         raise PydanticCustomError(
             "too_large", "The object takes more than {limit} bytes", {"limit": MAX_OBJECT_BYTES}
         )
-    if "\\u0000" in as_text:
+    if _NUL.search(as_text):
         raise PydanticCustomError("nul_character", "Text must not hold the NUL character")
     return value
 
 
-Attributes = Annotated[dict[str, Any], AfterValidator(_storable)]
+Attributes = Annotated[dict[str, Any], AfterValidator(storable)]
 """A JSON object of the shop's own, up to 64 KiB."""
 
 

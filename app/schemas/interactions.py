@@ -1,12 +1,11 @@
 """Wire types of interactions and orders."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.core.clock import now_ms, to_ms
+from app.core.clock import now_ms
 from app.core.events import DEFAULT_WEIGHTS, ITEMLESS, canonical
 from app.schemas.fields import (
     MAX_BATCH,
@@ -36,13 +35,12 @@ def _event(name: str) -> str:
     return stored
 
 
-def _happened(moment: datetime) -> datetime:
-    milliseconds = to_ms(moment)
+def _happened(milliseconds: int) -> int:
     if milliseconds < 0:
         raise PydanticCustomError("date_out_of_range", "occurred_at lies before 1970")
     if milliseconds > now_ms() + MAX_CLOCK_SKEW_MS:
         raise PydanticCustomError("date_out_of_range", "occurred_at lies more than a day in the future")
-    return moment
+    return milliseconds
 
 
 Event = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True), AfterValidator(_event)]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.schemas.fields import Answer, Id, Wire, bounded
@@ -51,9 +51,9 @@ class RecommendationRequest(Wire):
         None, description='Only items under this path, e.g. "Shoes"'
     )
     exclude: list[Id] = Field(default=[], max_length=10_000, description="Items not to recommend")
-    exclude_seen: bool = Field(True, description="Leave out items that the user interacted with")
+    exclude_seen: StrictBool = Field(True, description="Leave out items that the user interacted with")
     fields: list[Field_] = Field(default=[], description="Item fields to answer along with each item")
-    explain: bool = Field(False, description="Say which of the person's own items carried each one")
+    explain: StrictBool = Field(False, description="Say which of the person's own items carried each one")
 
 
 class RecommendationBatch(Wire):

@@ -52,7 +52,7 @@ class RelationFields(Wire):
     """A social tie."""
 
     kind: Name = Field("friend", description="friend, follows, family … in the shop's own words")
-    weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = 1.0
+    weight: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False, strict=True)] = 1.0
 
 
 class Relation(Answer):

@@ -33,6 +33,14 @@ class Tally:
         self.rejected += len(errors)
         self.errors.extend(errors[: max(0, MAX_LISTED_ERRORS - len(self.errors))])
 
+    def add(self, other: "Tally") -> None:
+        """Count what became of further entries."""
+        self.accepted += other.accepted
+        self.duplicate += other.duplicate
+        self.rejected += other.rejected
+        self.errors.extend(other.errors[: max(0, MAX_LISTED_ERRORS - len(self.errors))])
+        self.warnings.extend(other.warnings)
+
     def answer(self) -> dict[str, Any]:
         """As the API answers it."""
         return {

@@ -51,18 +51,18 @@ class Catalogue:
 
     def refresh(self, connection: Connection) -> None:
         """Take in what changed since the last call."""
-        if current_revision(connection, "items") == self._revision:
+        latest = current_revision(connection, "items")
+        if latest == self._revision:
             return
         with self._lock:
             before = self._size
-            latest = max(self._revision, 0)
             for row in served_columns(connection, self._revision):
                 known = self._positions(np.array([row.id], dtype=np.int64), before)[0]
                 self._write(self._append(row.id) if known < 0 else int(known), row)
                 latest = max(latest, row.revision)
             if self._size > before:
                 self._by_key = np.argsort(self.keys, kind="stable")
-            self._revision = latest
+            self._revision = max(self._revision, latest)
 
     def positions_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """Position of each key, -1 where it is unknown."""

@@ -30,6 +30,8 @@ class Events:
     values: list[float | None] = field(default_factory=list)
     quantities: list[float | None] = field(default_factory=list)
     occurred_at: list[int] = field(default_factory=list)
+    older_of: int | None = None
+    """Key of the user, if there may be older events than these."""
     known: bool = True
     """False for a user id that nobody has sent before."""
 
@@ -55,7 +57,9 @@ def read_events(
         key = user_key(connection, user_id)
         events.known = key is not None
         if key is not None:
-            _take(events, interactions.recent_of_user(connection, key, MAX_EVENTS))
+            latest = interactions.recent_of_user(connection, key, MAX_EVENTS)
+            _take(events, latest)
+            events.older_of = key if len(latest) == MAX_EVENTS else None
     if session is not None and session.session_id is not None:
         _take(events, interactions.recent_of_session(connection, session.session_id, MAX_EVENTS))
     given = [(event.item_id, event.event) for event in session.events] if session is not None else []
@@ -68,11 +72,16 @@ def read_events(
     return events
 
 
-def history_of(events: Events, model: LiveModel, now: int) -> Histories:
-    """The events as the model takes them: a batch of one. Items that it does not know are left out."""
+def history_of(events: Events, model: LiveModel) -> Histories:
+    """The events as the model takes them: a batch of one. Items that it does not know are left out.
+
+    Ages count from the latest event that the model or the person has, as in training.
+    """
     indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
     known = np.flatnonzero(indexes >= 0)
-    ages = np.maximum(0, now - np.array(events.occurred_at, dtype=np.int64)[known]) / DAY_MS
+    occurred_at = np.array(events.occurred_at, dtype=np.int64)[known]
+    present = max(model.version.as_of, int(occurred_at.max(initial=0)))
+    ages = (present - occurred_at) / DAY_MS
     quantities = np.array(events.quantities, dtype=np.float32)[known]
     return model.version.histories_of(
         np.zeros(len(known), dtype=np.int32),

@@ -10,7 +10,7 @@ import orjson
 import structlog
 from sqlalchemy import Connection
 
-from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.clock import now_ms, rfc3339
 from app.core.errors import InvalidInput, NotFound
 from app.core.events import DEFAULT_WEIGHTS
 from app.db.queries import identities, interactions, users
@@ -50,7 +50,7 @@ def record(connection: Connection, entries: Sequence[Interaction]) -> Recorded:
     item_keys = identities.item_keys(connection, _named(entries, "item_id"), now)
     rows = []
     for entry in entries:
-        occurred_at = now if entry.occurred_at is None else to_ms(entry.occurred_at)
+        occurred_at = now if entry.occurred_at is None else entry.occurred_at
         rows.append(
             (
                 _event_key(entry, occurred_at),

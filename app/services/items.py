@@ -1,18 +1,17 @@
 """Items: one, many, deleted."""
 
-from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
-from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.clock import now_ms, rfc3339
 from app.core.errors import InputError, InvalidInput, NotFound
 from app.db.queries import items
 from app.db.rows import AnyRow
 from app.schemas.items import ItemEntry, ItemFields, ItemPatch
 from app.services.paging import decode_cursor, page
-from app.services.users import merged
+from app.services.users import merged_attributes
 
 _JSON = ("categories", "tags", "attributes")
 _TIMES = ("available_from", "expires_at")
@@ -46,10 +45,10 @@ def patch_item(connection: Connection, item_id: str, patch: ItemPatch) -> dict[s
     for name in patch.model_fields_set:
         value = getattr(patch, name)
         if name == "attributes":
-            value = merged(row.attributes, value)
+            value = merged_attributes(row.attributes, value)
         elif value is None:
             value = _CLEARED.get(name)
-        values[name] = to_ms(value) if isinstance(value, datetime) else value
+        values[name] = value
     starts = values.get("available_from", row.available_from)
     ends = values.get("expires_at", row.expires_at)
     if starts is not None and ends is not None and ends <= starts:
@@ -99,9 +98,7 @@ def answer(row: AnyRow) -> dict[str, Any]:
 
 
 def _stored(value: Any, name: str) -> Any:
-    if name in _JSON:
-        return orjson.dumps(value).decode()
-    return to_ms(value) if isinstance(value, datetime) else value
+    return orjson.dumps(value).decode() if name in _JSON else value
 
 
 def _unknown(item_id: str) -> NotFound:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.clock import now_ms, rfc3339
 from app.core.errors import Forbidden, NotFound, Unauthorized
 from app.db.queries import keys
 from app.db.rows import AnyRow
@@ -41,7 +41,7 @@ def create_key(connection: Connection, request: KeyRequest) -> dict[str, Any]:
         "secret_hash": secret_hash,
         "scopes": sorted(set(request.scopes)),
         "created_at": now_ms(),
-        "expires_at": None if request.expires_at is None else to_ms(request.expires_at),
+        "expires_at": request.expires_at,
         "revoked_at": None,
     }
     keys.insert_key(connection, values)

@@ -119,6 +119,9 @@ class Live:
                 MODEL_FAILURES.inc()
             self.failing = f"The active version {name} cannot be served: {error}"
             return
+        # The version may know items that came since this process answered last.
+        with self._database.read() as connection:
+            self.catalogue.refresh(connection)
         opened.positions(self.catalogue)
         self.current, self.failing = opened, None
         MODEL_LOADED.set_to_current_time()

@@ -11,6 +11,9 @@ import orjson
 from app.core.errors import InputError, InvalidInput
 from app.db.rows import AnyRow
 
+_LIMIT = 2**63
+"""Keys and times are integers of 64 bits."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -41,9 +44,16 @@ def decode_cursor(cursor: str | None, *types: type) -> tuple[Any, ...] | None:
     except (binascii.Error, ValueError):
         place = None
     fits = isinstance(place, list) and len(place) == len(types)
-    if not fits or any(type(value) is not kind for value, kind in zip(place, types, strict=True)):
+    if not fits or not all(_storable(value, kind) for value, kind in zip(place, types, strict=True)):
         raise InvalidInput(
             "The cursor is not one that this list gave.",
             [InputError("/query/cursor", "bad_cursor", "Give next_cursor of the page before")],
         )
     return tuple(place)
+
+
+def _storable(value: Any, kind: type) -> bool:
+    """Whether a value is of the kind, and one that a column can be compared with."""
+    if type(value) is not kind:
+        return False
+    return -_LIMIT <= value < _LIMIT if isinstance(value, int) else "\x00" not in str(value)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from app.core.clock import now_ms, rfc3339
 from app.core.telemetry import RECOMMENDED
 from app.db.bulk import keys_by_external_id
+from app.db.queries.interactions import items_of_user
 from app.db.queries.items import items_by_key
 from app.db.tables import items
 from app.learning.ranking.top_k import top_k
@@ -53,7 +54,7 @@ def recommend(connection: Connection, live: Live, request: RecommendationRequest
     picked = _Picked()
     reasons: list[dict[str, Any]] = []
     if model is not None:
-        history = history_of(events, model, now)
+        history = history_of(events, model)
         scores = model.version.family_scores(history)
         _pick_scored(picked, live, model, scores, allowed, request.n)
         if request.explain:
@@ -90,7 +91,7 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         events = read_events(connection, request.user_id, request.session, [], now)
         keys = keys_by_external_id(connection, items, sorted(scores))
         of_model = model.indexes_of(np.array(list(keys.values()), dtype=np.int64))
-        combined = model.version.blend.combine(model.version.family_scores(history_of(events, model, now)))
+        combined = model.version.blend.combine(model.version.family_scores(history_of(events, model)))
         for item_id, index in zip(keys, of_model, strict=True):
             if index >= 0:
                 scores[item_id] = float(combined[0, index])
@@ -120,9 +121,12 @@ def _allowed(
     )
     if request.exclude_seen:
         left_out += events.item_keys
+        if events.older_of is not None:
+            left_out += items_of_user(connection, events.older_of)
     if left_out:
         positions = catalogue.positions_of(np.array(left_out, dtype=np.int64))
-        allowed[positions[positions >= 0]] = False
+        # Another request may have taken in further items since.
+        allowed[positions[(positions >= 0) & (positions < len(allowed))]] = False
     return allowed, warnings
 
 

@@ -62,7 +62,7 @@ def similar_users(connection: Connection, live: Live, user_id: str, n: int) -> d
     neighbours = model.version.recommenders.get("user_neighbours") if model else None
     if model is None or not isinstance(neighbours, UserNeighbours):
         raise ModelNotReady("No model of similar users is trained yet; start a training run.")
-    history = history_of(read_events(connection, user_id, None, [], now), model, now)
+    history = history_of(read_events(connection, user_id, None, [], now), model)
     # Among the nearest are sessions, users erased since, and the user itself.
     subjects, similarities = neighbours.neighbours(history, 4 * n + 10)
     keys = model.version.user_keys

@@ -3,12 +3,14 @@
 from typing import Any
 
 import orjson
+from pydantic_core import PydanticCustomError
 from sqlalchemy import Connection
 
-from app.core.clock import now_ms, rfc3339, to_ms
+from app.core.clock import now_ms, rfc3339
 from app.core.errors import InputError, InvalidInput, NotFound
 from app.db.queries import identities, relations, users
 from app.db.rows import AnyRow
+from app.schemas.fields import storable
 from app.schemas.users import RelationFields, UserEntry, UserFields, UserPatch
 from app.services.paging import Page, decode_cursor, page
 
@@ -28,7 +30,7 @@ def put_users(connection: Connection, entries: list[UserEntry]) -> None:
             (
                 entry.user_id,
                 orjson.dumps(entry.attributes).decode() if entry.attributes else "{}",
-                None if entry.created_at is None else to_ms(entry.created_at),
+                entry.created_at,
                 now,
             )
             for entry in entries
@@ -43,9 +45,9 @@ def patch_user(connection: Connection, user_id: str, patch: UserPatch) -> dict[s
         raise _unknown(user_id)
     values: dict[str, Any] = {"updated_at": now_ms()}
     if "attributes" in patch.model_fields_set:
-        values["attributes"] = merged(row.attributes, patch.attributes)
+        values["attributes"] = merged_attributes(row.attributes, patch.attributes)
     if patch.created_at is not None:
-        values["created_at"] = to_ms(patch.created_at)
+        values["created_at"] = patch.created_at
     users.update_user(connection, row.id, values)
     return get_user(connection, user_id)
 
@@ -123,6 +125,15 @@ def list_relations(connection: Connection, user_id: str, cursor: str | None, lim
         ],
         "next_cursor": found.next_cursor,
     }
+
+
+def merged_attributes(old: dict[str, Any], patch: dict[str, Any] | None) -> dict[str, Any]:
+    """Attributes after a patch; raises InvalidInput if they have become more than may be stored."""
+    try:
+        return storable(merged(old, patch))
+    except PydanticCustomError as error:
+        place = InputError("/attributes", error.type, error.message())
+        raise InvalidInput(f"{place.detail} at /attributes.", [place]) from None
 
 
 def merged(old: dict[str, Any], patch: dict[str, Any] | None) -> dict[str, Any]:

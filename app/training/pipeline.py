@@ -14,14 +14,13 @@ from app.learning.customers.features import customer_features
 from app.learning.customers.segmentation import Segmentation, SegmentationConfig, fit_segmentation
 from app.learning.dataset import Dataset
 from app.learning.preferences import rating_scale
-from app.learning.ranking.blend import Blend
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
 from app.learning.recommenders.base import NotEnoughData
 from app.learning.version import ModelVersion
 from app.training.fitting import fit_ratings, fit_recommenders
 from app.training.progress import Progress
 from app.training.snapshot import Snapshot, load_snapshot
-from app.training.trial import Trial, run_trial
+from app.training.trial import Trial, refit_blend, run_trial
 
 log = structlog.get_logger(__name__)
 
@@ -89,8 +88,7 @@ def _fit_all(
     dataset: Dataset, trial: Trial, recipe: Recipe, rng: np.random.Generator, progress: Progress
 ) -> ModelVersion:
     models, configs, _ = fit_recommenders(dataset, rng, progress.part("fit", 0.0, 0.8))
-    weights = {name: weight for name, weight in trial.blend.weights.items() if name in models}
-    total = sum(weights.values())
+    blend = refit_blend(trial.blend, models)
     ratings = fit_ratings(recipe.rating, dataset, rng)
     progress.done(0.9)
     segmentation = _fit_segmentation(recipe.segmentation, dataset, rng)
@@ -99,7 +97,7 @@ def _fit_all(
         item_keys=dataset.item_keys,
         recommenders=models,
         configs=configs,
-        blend=Blend({name: weight / total for name, weight in weights.items()}),
+        blend=blend,
         rating_model=ratings,
         rating_config=recipe.rating,
         segmentation=segmentation,

@@ -36,8 +36,7 @@ def load_snapshot(database: Database, event_weights: dict[str, float], progress:
         for rows in snapshot.stream_interactions(connection):
             columns.add(rows)
             progress.done(len(columns) / max(1, sizes["interactions"]))
-        as_of = now_ms()
-    return columns.snapshot(user_keys, item_keys, items, names, event_weights, as_of)
+    return columns.snapshot(user_keys, item_keys, items, names, event_weights)
 
 
 def _keys(chunks: Iterable[Rows]) -> NDArray[np.int64]:
@@ -94,7 +93,6 @@ class _Columns:
         items: ItemTable,
         names: dict[int, str],
         event_weights: dict[str, float],
-        as_of: int,
     ) -> Snapshot:
         occurred_at, key = self._column(7), self._column(8)
         order = np.lexsort((key, occurred_at))
@@ -129,7 +127,8 @@ class _Columns:
             items=items,
             event_names=tuple(names.values()),
             log=log,
-            as_of=as_of,
+            # The present of a history that was imported is its last event, not the day of the import.
+            as_of=int(log.occurred_at[-1]) if len(log) else now_ms(),
             event_weights=event_weights,
         )
         return Snapshot(dataset, trained_to)

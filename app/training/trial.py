@@ -73,7 +73,7 @@ def run_trial(
         known = take_histories(histories, users[validation])
         blend = _choose_blend(models, known, csr_array(wanted[validation]), chosen)
     else:
-        blend = _default_blend(models)
+        blend = refit_blend(Blend(_DEFAULT), models)
     evaluation: dict[str, Any] = {
         "protocol": {
             "split": split.protocol,
@@ -98,8 +98,15 @@ def run_trial(
     return Trial(blend, evaluation, rejected)
 
 
-def _default_blend(models: dict[str, Recommender]) -> Blend:
-    weights = {name: weight for name, weight in _DEFAULT.items() if name in models}
+def refit_blend(blend: Blend, models: dict[str, Recommender]) -> Blend:
+    """The blend over the families that there are; the default where none of its own is among them.
+
+    Raises NotEnoughData without any family.
+    """
+    if not models:
+        raise NotEnoughData("no family has enough to learn from")
+    weights = {name: weight for name, weight in blend.weights.items() if name in models}
+    weights = weights or {name: weight for name, weight in _DEFAULT.items() if name in models}
     weights = weights or {next(iter(models)): 1.0}
     total = sum(weights.values())
     return Blend({name: weight / total for name, weight in weights.items()})

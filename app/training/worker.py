@@ -2,7 +2,7 @@
 
 import os
 import socket
-import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,26 +45,27 @@ class Trainer:
         self._database = database
         self._options = options
         self._heartbeat: Heartbeat | None = None
-        self._stopping = threading.Event()
+        # Not an Event: its lock could already be held by the code that a signal handler interrupts.
+        self._stopping = False
 
     def stop(self) -> None:
-        """End soon: a run that works is handed back."""
-        self._stopping.set()
+        """End soon: a run that works is handed back. May be called from a signal handler."""
+        self._stopping = True
         if self._heartbeat is not None:
             self._heartbeat.shut_down()
 
     def work(self, poll_seconds: float = 1.0, still_wanted: Callable[[], bool] = lambda: True) -> None:
         """Do runs as they come, until `stop()` or until it is no longer wanted."""
         log.info("trainer_started", holder=self.holder)
-        while not self._stopping.is_set() and still_wanted():
+        while not self._stopping and still_wanted():
             try:
                 self._queue_if_due()
                 worked = self.work_once()
             except SQLAlchemyError as error:
                 log.warning("trainer_waits", error=str(error))
                 worked = False
-            if not worked:
-                self._stopping.wait(poll_seconds)
+            if not worked and not self._stopping:
+                time.sleep(poll_seconds)
         log.info("trainer_stopped", holder=self.holder)
 
     def work_once(self) -> bool:
@@ -83,32 +84,39 @@ class Trainer:
 
     def _queue_if_due(self) -> None:
         with self._database.read() as connection:
-            trigger = schedule.due(connection, self._options.interval_hours, self._options.after_interactions)
-        if trigger is not None:
-            with self._database.write() as connection:
+            if self._due(connection) is None:
+                return
+        with self._database.write() as connection:
+            trigger = self._due(connection)  # another trainer may have been faster
+            if trigger is not None:
                 training_runs.insert_queued(connection, trigger, now_ms())
+
+    def _due(self, connection: Connection) -> str | None:
+        return schedule.due(connection, self._options.interval_hours, self._options.after_interactions)
 
     def _run(self, claim: Claim) -> None:
         log.info("run_started", attempt=claim.attempt)
-        with Heartbeat(self._database, claim, self._options.lease_seconds) as heartbeat:
-            self._heartbeat = heartbeat
-            if self._stopping.is_set():
-                heartbeat.shut_down()
-            try:
+        try:
+            with Heartbeat(self._database, claim, self._options.lease_seconds) as heartbeat:
+                self._heartbeat = heartbeat
+                if self._stopping:
+                    heartbeat.shut_down()
                 self._train_and_publish(claim, heartbeat)
-            except Interrupted as reason:
-                self._interrupted(claim, str(reason))
-            except (NotEnoughData, ArtifactError, OSError, MemoryError) as error:
-                log.warning("run_failed", error=str(error))
-                self._end(claim, "failed", str(error) or type(error).__name__)
-            except SQLAlchemyError:
-                # The database is away: the run stays as it is, and is taken up again when the lease ends.
-                log.exception("run_left")
-            except Exception as error:
-                log.exception("run_failed")
-                self._end(claim, "failed", f"{type(error).__name__}: {error}")
-            finally:
-                self._heartbeat = None
+        except Interrupted as reason:
+            self._interrupted(claim, str(reason))
+        except (NotEnoughData, ArtifactError, OSError, MemoryError) as error:
+            log.warning("run_failed", error=str(error))
+            self._end(claim, "failed", str(error) or type(error).__name__)
+        except SQLAlchemyError:
+            # The database is away: the run stays as it is, and is taken up again when the lease ends.
+            log.exception("run_left")
+        except Exception as error:
+            log.exception("run_failed")
+            self._end(claim, "failed", f"{type(error).__name__}: {error}")
+        else:
+            self._release(claim)
+        finally:
+            self._heartbeat = None
 
     def _train_and_publish(self, claim: Claim, heartbeat: Heartbeat) -> None:
         artifacts = self._options.artifacts
@@ -124,9 +132,7 @@ class Trainer:
             self._database, artifacts, self._options.recipe, version, blend, Progress(heartbeat.tell)
         )
         self._publish(claim, trained)
-        self._prune()  # still under the lease: nobody else is writing a version
-        with self._database.write() as connection:
-            leases.release_lease(connection, LEASE, claim.fence)
+        self._prune(claim)
 
     def _publish(self, claim: Claim, trained: Trained) -> None:
         """Make the version visible and active, or end the run as rejected; under the fence."""
@@ -164,18 +170,25 @@ class Trainer:
         )
         models.activate(connection, trained.version, now)
 
-    def _prune(self) -> None:
+    def _prune(self, claim: Claim) -> None:
         """Delete the artifacts of old versions, and of such as were never published."""
+        # Listed before the lease is looked at: what another trainer may be writing from then on is not here.
+        stored = list_versions(self._options.artifacts)
         with self._database.write() as connection:
-            gone = models.prunable(connection, self._options.keep_versions)
-            for version in gone:
+            if not leases.holds_lease(connection, LEASE, claim.fence):
+                return
+            for version in models.prunable(connection, self._options.keep_versions):
                 models.mark_pruned(connection, version, now_ms())
-        with self._database.read() as connection:
-            kept = {row.version for row in models.list_models(connection, None, 1000) if not row.pruned_at}
-        for version in list_versions(self._options.artifacts):
-            if version not in kept:
+            rows = {version: models.find_model(connection, version) for version in stored}
+        for version, row in rows.items():
+            if row is None or row.pruned_at is not None:
                 delete_version(self._options.artifacts, version)
                 log.info("version_pruned", version=version)
+
+    def _release(self, claim: Claim) -> None:
+        """Give the lease back, once no heartbeat can renew it any more."""
+        with self._database.write() as connection:
+            leases.release_lease(connection, LEASE, claim.fence)
 
     def _interrupted(self, claim: Claim, reason: str) -> None:
         log.warning("run_interrupted", reason=reason)

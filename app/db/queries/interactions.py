@@ -85,6 +85,14 @@ def _recent(connection: Connection, whose: Any, limit: int) -> Sequence[AnyRow]:
     ).all()
 
 
+def items_of_user(connection: Connection, user_key: int) -> list[int]:
+    """Keys of all items that a user ever had an event with."""
+    theirs = select(interactions.c.item_id).where(
+        interactions.c.user_id == user_key, interactions.c.item_id.is_not(None)
+    )
+    return list(connection.execute(theirs.distinct()).scalars())
+
+
 def list_of_user(
     connection: Connection, user_key: int, before: tuple[int, int] | None, limit: int
 ) -> Sequence[AnyRow]:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from app.db.bulk import insert_rows
-from app.db.queries.revisions import next_revision
+from app.db.queries.revisions import hold_revision, next_revision
 from app.db.rows import AnyRow
 from app.db.tables import items
 
@@ -65,6 +65,7 @@ def find_item(connection: Connection, external_id: str) -> AnyRow | None:
 
 def lock_item(connection: Connection, external_id: str) -> AnyRow | None:
     """One item's row (unless deleted), kept from other writers until the transaction ends."""
+    hold_revision(connection, "items")
     return connection.execute(
         select(items)
         .where(items.c.external_id == external_id, items.c.deleted_at.is_(None))
@@ -98,5 +99,4 @@ def items_by_key(connection: Connection, keys: list[int]) -> dict[int, AnyRow]:
 def served_columns(connection: Connection, after_revision: int) -> Iterator[AnyRow]:
     """What serving keeps of each item changed since a revision, deleted ones included, in order of key."""
     statement = select(*_SERVED).where(items.c.revision > after_revision).order_by(items.c.id)
-    result = connection.execution_options(yield_per=10_000).execute(statement)
-    yield from result
+    yield from connection.execute(statement, execution_options={"yield_per": 10_000})

@@ -16,6 +16,15 @@ def next_revision(connection: Connection, name: str) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
+def hold_revision(connection: Connection, name: str) -> None:
+    """Keep others from raising the counter until the transaction ends.
+
+    Who changes a row does this before it locks the row: writers that take the two in one order never wait
+    for each other.
+    """
+    connection.execute(select(revisions.c.value).where(revisions.c.name == name).with_for_update())
+
+
 def current_revision(connection: Connection, name: str) -> int:
     """The counter as committed."""
     return int(connection.execute(select(revisions.c.value).where(revisions.c.name == name)).scalar_one())

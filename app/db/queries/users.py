@@ -8,6 +8,8 @@ from app.db.bulk import insert_rows, keys_by_external_id
 from app.db.rows import AnyRow
 from app.db.tables import interactions, sessions, users
 
+_AT_ONCE = 5_000
+"""Keys in one statement: engines bound the number of parameters."""
 _COLUMNS = ("external_id", "attributes", "created_at", "updated_at")
 
 
@@ -76,13 +78,14 @@ def erase_user(connection: Connection, key: int) -> dict[str, int]:
     )
     session_ids = list(connection.execute(theirs.distinct()).scalars())
     removed = connection.execute(delete(interactions).where(interactions.c.user_id == key)).rowcount
-    removed += connection.execute(
-        delete(interactions).where(
-            interactions.c.session_id.in_(session_ids), interactions.c.user_id.is_(None)
-        )
-    ).rowcount
-    still_used = select(interactions.c.session_id).where(interactions.c.session_id.in_(session_ids))
-    gone = delete(sessions).where(sessions.c.id.in_(session_ids), sessions.c.id.not_in(still_used))
-    removed_sessions = connection.execute(gone).rowcount
+    removed_sessions = 0
+    for first in range(0, len(session_ids), _AT_ONCE):
+        some = session_ids[first : first + _AT_ONCE]
+        removed += connection.execute(
+            delete(interactions).where(interactions.c.session_id.in_(some), interactions.c.user_id.is_(None))
+        ).rowcount
+        still_used = select(interactions.c.session_id).where(interactions.c.session_id.in_(some))
+        gone = delete(sessions).where(sessions.c.id.in_(some), sessions.c.id.not_in(still_used))
+        removed_sessions += connection.execute(gone).rowcount
     connection.execute(delete(users).where(users.c.id == key))
     return {"users": 1, "interactions": removed, "sessions": removed_sessions}

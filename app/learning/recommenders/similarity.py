@@ -126,13 +126,16 @@ Weigh = Callable[[slice, csr_array], Floats]
 """From the rows of a chunk and its dot products to the similarity of each stored entry."""
 
 
-def nearest(vectors: csr_array, k: int, weigh: Weigh | None = None) -> csr_array:
+def nearest(
+    vectors: csr_array, k: int, weigh: Weigh | None = None, others: csr_array | None = None
+) -> csr_array:
     """The `k` nearest other rows of each row of `vectors`, `(n, n)` float32 CSR with an empty diagonal.
 
     Only rows that share a dimension are compared; only positive similarities are kept. Without `weigh`
-    the similarity is the dot product.
+    the similarity is the dot product, with the rows of `others` `(n_dimensions, n)` where they are seen
+    otherwise as neighbours than as askers.
     """
-    transposed = narrow(csr_array(vectors.T))
+    transposed = narrow(csr_array(vectors.T) if others is None else others)
     vectors = narrow(vectors)
     parts: list[csr_array] = []
     for chunk in chunks(vectors):

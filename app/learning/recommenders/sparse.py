@@ -76,13 +76,23 @@ def most_recent(histories: Histories, limit: int) -> csr_array:
     return csr_array((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape)
 
 
-def shared_histories(dataset: Dataset) -> Histories:
+def aged(histories: Histories, recency: float | None) -> csr_array:
+    """Histories in which an item counts half after `recency` days; as they are for None."""
+    matrix = histories.matrix
+    if recency is None or not matrix.nnz:
+        return matrix
+    data = matrix.data * np.exp2(-histories.ages / np.float32(recency))
+    return csr_array((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def shared_histories(dataset: Dataset, half_life: float | None = None) -> Histories:
     """Histories of all subjects, `(n_subjects, n_items)`, for families that learn from co-occurrence.
 
-    Raises `NotEnoughData` unless some subject has a preference for two items.
+    With a `half_life` in days, older events count less. Raises `NotEnoughData` unless some subject has a
+    preference for two items.
     """
     if len(dataset.log):
-        found = dataset_histories(dataset)
+        found = dataset_histories(dataset, half_life)
         if np.any(np.diff(found.matrix.indptr) >= 2):
             return found
     raise NotEnoughData("needs at least one user or session with positive events on two different items")

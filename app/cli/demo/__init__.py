@@ -1,0 +1,1 @@
+"""`vitrine demo`: a simulated shop, played against the real service over HTTP."""

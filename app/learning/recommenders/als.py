@@ -1,0 +1,127 @@
+"""Factors of users and items fitted in turn to what was and was not chosen (implicit ALS)."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import csr_array
+
+from app.learning.dataset import Dataset, Histories
+from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.sparse import aged, entry_rows, most_recent, narrow, shared_histories
+
+Floats = NDArray[np.float32]
+_CHUNK_ENTRIES = 2_000_000
+"""Factor values that are gathered at once."""
+_STEPS = 3
+"""Conjugate-gradient steps of an update; it starts from the factors of the round before."""
+_FOLD_IN_STEPS = 8
+
+
+class ALSConfig(Config):
+    factors: int = Field(default=64, ge=1, le=1024)
+    """Length of the factors."""
+    epochs: int = Field(default=12, ge=1, le=200)
+    """Rounds; in each, users and items are fitted once."""
+    regularization: float = Field(default=0.003, gt=0.0)
+    """Ridge, scaled by how often a user or item occurs."""
+    unobserved_weight: float = Field(default=0.1, gt=0.0, le=1.0)
+    """Weight of an item that was not chosen, beside 1 of one that was."""
+    half_life: float | None = Field(default=None, gt=0.0)
+    """Days after which an event counts half in what is learned; None: all count alike."""
+    recency: float | None = Field(default=None, gt=0.0)
+    """Days after which an item counts half in the history that is scored; None: all count alike."""
+    max_history: int = Field(default=500, ge=2)
+    """Most recent items of a subject that are learned from."""
+
+
+@dataclass(frozen=True)
+class ALS:
+    """Item factors, and what folding a history in takes."""
+
+    config: ALSConfig
+    factors: Floats
+    """`(n_items, factors)`."""
+
+    def score(self, histories: Histories) -> Scores:
+        known = narrow(aged(histories, self.config.recency))
+        gram = self.config.unobserved_weight * (self.factors.T @ self.factors)
+        ridge = _ridge(self.config, np.diff(known.indptr), len(self.factors))
+        start = np.zeros((len(histories), self.factors.shape[1]), dtype=np.float32)
+        users = _solve(known, self.factors, gram, ridge, start, _FOLD_IN_STEPS)
+        return np.asarray(users @ self.factors.T, dtype=np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"factors": self.factors}
+
+    @classmethod
+    def from_arrays(cls, config: ALSConfig, arrays: Arrays) -> Self:
+        return cls(config, arrays["factors"])
+
+
+def fit(config: ALSConfig, dataset: Dataset, rng: np.random.Generator) -> ALS:
+    """Alternate least squares over all pairs, the unobserved ones through one Gram matrix.
+
+    Hu, Koren & Volinsky (2008), with the regularisation scaled by frequency of Rendle et al. (2022) and
+    conjugate gradients of Takács, Pilászy & Tikk (2011). Raises `NotEnoughData` where no subject has two
+    items.
+    """
+    matrix = most_recent(shared_histories(dataset, config.half_life), config.max_history)
+    matrix = narrow(csr_array(matrix[np.flatnonzero(np.diff(matrix.indptr))]))
+    transposed = narrow(csr_array(matrix.T))
+    scale = 0.1 / np.sqrt(config.factors)
+    users = rng.normal(0.0, scale, (matrix.shape[0], config.factors)).astype(np.float32)
+    items = rng.normal(0.0, scale, (matrix.shape[1], config.factors)).astype(np.float32)
+    user_ridge = _ridge(config, np.diff(matrix.indptr), matrix.shape[1])
+    item_ridge = _ridge(config, np.diff(transposed.indptr), matrix.shape[0])
+    for _ in range(config.epochs):
+        gram = config.unobserved_weight * (items.T @ items)
+        users = _solve(matrix, items, gram, user_ridge, users, _STEPS)
+        gram = config.unobserved_weight * (users.T @ users)
+        items = _solve(transposed, users, gram, item_ridge, items, _STEPS)
+    return ALS(config, items)
+
+
+def _ridge(config: ALSConfig, observed: NDArray[np.integer], others: int) -> Floats:
+    """Ridge of each row, `(n,)`."""
+    return np.asarray(config.regularization * (observed + config.unobserved_weight * others), dtype=np.float32)
+
+
+def _solve(matrix: csr_array, fixed: Floats, gram: Floats, ridge: Floats, start: Floats, steps: int) -> Floats:
+    """Factors of the rows, given those of the columns, by conjugate gradients over all rows at once."""
+
+    def times(direction: Floats) -> Floats:
+        product = direction @ gram + ridge[:, None] * direction
+        product += _observed(matrix, fixed, direction)
+        return np.asarray(product)
+
+    solution = start.copy()
+    residual = np.asarray(matrix @ fixed, dtype=np.float32) - times(solution)
+    direction = residual.copy()
+    power = np.einsum("uf,uf->u", residual, residual)
+    for _ in range(steps):
+        image = times(direction)
+        length = power / np.maximum(np.einsum("uf,uf->u", direction, image), 1e-20)
+        solution += length[:, None] * direction
+        residual -= length[:, None] * image
+        new_power = np.einsum("uf,uf->u", residual, residual)
+        direction = residual + (new_power / np.maximum(power, 1e-20))[:, None] * direction
+        power = new_power
+    return solution
+
+
+def _observed(matrix: csr_array, fixed: Floats, direction: Floats) -> Floats:
+    """For each row the sum over its entries of `(fixed_i · direction) fixed_i`, `(n, factors)`."""
+    rows = entry_rows(matrix)
+    dots = np.empty(matrix.nnz, dtype=np.float32)
+    step = max(1, _CHUNK_ENTRIES // fixed.shape[1])
+    for first in range(0, matrix.nnz, step):
+        part = slice(first, first + step)
+        dots[part] = np.einsum("nf,nf->n", fixed[matrix.indices[part]], direction[rows[part]])
+    weighed = csr_array((dots, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return np.asarray(weighed @ fixed)
+
+
+FAMILY = Family("als", "collaborative", ALSConfig, fit, ALS)

@@ -1,0 +1,117 @@
+"""What was chosen in visits like this one."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import coo_array, csr_array
+
+from app.learning.dataset import DAY_MS, Dataset, Histories
+from app.learning.preferences import event_strengths, rating_scale
+from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.similarity import strongest
+from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
+
+
+class SessionNeighboursConfig(Config):
+    neighbours: int = Field(default=100, ge=1, le=10_000)
+    """Visits that a history is compared with."""
+    max_sessions: int = Field(default=50_000, ge=10)
+    """Latest visits that are kept."""
+    pause_minutes: float = Field(default=60.0, gt=0.0)
+    """Minutes without an event after which a new visit begins."""
+    last: int = Field(default=10, ge=1, le=200)
+    """Latest items of the history that are compared."""
+    half_life: float | None = Field(default=30.0, gt=0.0)
+    """Days after which a visit counts half; None: all count alike."""
+
+
+@dataclass(frozen=True)
+class SessionNeighbours:
+    """Kept visits, their items and their age."""
+
+    config: SessionNeighboursConfig
+    visits: csr_array
+    """`(n_visits, n_items)`: ones."""
+    visits_by_item: csr_array
+    """`visits` transposed, each visit scaled by its length and age."""
+    rarity: NDArray[np.float32]
+    """Weight of each item as a recommendation, `(n_items,)`."""
+
+    def score(self, histories: Histories) -> Scores:
+        product = csr_array(_latest(histories, self.config.last) @ self.visits_by_item)
+        return spread(strongest(product, self.config.neighbours), self.visits) * self.rarity
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "rarity": self.rarity,
+            **csr_to_arrays("visits", self.visits),
+            **csr_to_arrays("visits_by_item", self.visits_by_item),
+        }
+
+    @classmethod
+    def from_arrays(cls, config: SessionNeighboursConfig, arrays: Arrays) -> Self:
+        visits = csr_from_arrays("visits", arrays)
+        return cls(config, visits, csr_from_arrays("visits_by_item", arrays), arrays["rarity"])
+
+
+def fit(
+    config: SessionNeighboursConfig, dataset: Dataset, rng: np.random.Generator
+) -> SessionNeighbours:
+    """Keep the latest visits with two items or more.
+
+    Vector session neighbours with the time decays of VSTAN (Ludewig, Mauro, Latifi & Jannach 2021): the
+    latest items of the asker weigh most, old visits count less, and frequent items are damped by their
+    inverse document frequency. Raises `NotEnoughData` where no visit has two items.
+    """
+    log = dataset.log
+    strength = event_strengths(
+        log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, rating_scale(log)
+    )
+    liked = np.flatnonzero(strength > 0)
+    order = liked[np.argsort(log.subject[liked], kind="stable")]
+    subject, item, moment = log.subject[order], log.item[order], log.occurred_at[order]
+    begins = np.ones(len(order), dtype=np.bool_)
+    pause = config.pause_minutes * 60_000
+    begins[1:] = (subject[1:] != subject[:-1]) | (np.diff(moment) > pause)
+    visit = np.cumsum(begins) - 1
+    n_visits = int(visit[-1]) + 1 if len(visit) else 0
+    matrix = coo_array(
+        (np.ones(len(item), dtype=np.float32), (visit, item)), shape=(n_visits, dataset.n_items)
+    ).tocsr()
+    matrix.sum_duplicates()
+    matrix.data[:] = 1.0
+    lengths = np.diff(matrix.indptr)
+    ended = np.zeros(n_visits, dtype=np.int64)
+    np.maximum.at(ended, visit, moment)
+    useful = np.flatnonzero(lengths >= 2)
+    if not len(useful):
+        raise NotEnoughData("needs at least one visit with positive events on two different items")
+    kept = np.sort(useful[np.argsort(-ended[useful], kind="stable")[: config.max_sessions]])
+    visits = narrow(csr_array(matrix[kept]))
+    weight = 1.0 / np.sqrt(lengths[kept])
+    if config.half_life is not None:
+        weight = weight * np.exp2(-(dataset.as_of - ended[kept]) / DAY_MS / config.half_life)
+    scaled = csr_array(visits, copy=True)
+    scaled.data = weight.astype(np.float32)[entry_rows(visits)]
+    frequency = np.bincount(visits.indices, minlength=dataset.n_items)
+    rarity = np.log1p(len(kept) / np.maximum(frequency, 1)).astype(np.float32)
+    return SessionNeighbours(config, visits, narrow(csr_array(scaled.T)), rarity)
+
+
+def _latest(histories: Histories, last: int) -> csr_array:
+    """The latest items of each history, weighing from 1 linearly down by their order."""
+    matrix = histories.matrix
+    rows = entry_rows(matrix)
+    order = np.lexsort((matrix.indices, histories.ages, rows))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - matrix.indptr[rows[order]]
+    keep = rank < last
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=matrix.shape[0]))])
+    data = (1.0 - rank[keep] / last).astype(np.float32)
+    return narrow(csr_array((data, matrix.indices[keep], indptr), shape=matrix.shape))
+
+
+FAMILY = Family("session_neighbours", "session", SessionNeighboursConfig, fit, SessionNeighbours)

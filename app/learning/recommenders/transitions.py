@@ -1,0 +1,101 @@
+"""What people turn to next after an item."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.sparse import coo_array, csr_array
+
+from app.learning.dataset import DAY_MS, Dataset, Histories
+from app.learning.preferences import event_strengths, rating_scale
+from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.similarity import strongest
+from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
+
+
+class TransitionsConfig(Config):
+    window: int = Field(default=5, ge=1, le=50)
+    """Items after an item that count as next, the nearer the more."""
+    last: int = Field(default=5, ge=1, le=100)
+    """Latest items of the history that lead on."""
+    half_life: float | None = Field(default=None, gt=0.0)
+    """Days after which a transition counts half; None: all count alike."""
+    longest_gap: float = Field(default=7.0, gt=0.0)
+    """Days between two items after which they are no transition."""
+    neighbours: int = Field(default=200, ge=1, le=10_000)
+    """Next items kept for each item."""
+    prior: float = Field(default=3.0, ge=0.0)
+    """Transitions to nowhere in particular that are added to those of each item."""
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """How often each item leads to each other, `(n_items, n_items)`."""
+
+    last: int
+    following: csr_array
+
+    def score(self, histories: Histories) -> Scores:
+        return spread(_latest(histories, self.last), self.following)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return csr_to_arrays("following", self.following)
+
+    @classmethod
+    def from_arrays(cls, config: TransitionsConfig, arrays: Arrays) -> Self:
+        return cls(config.last, csr_from_arrays("following", arrays))
+
+
+def fit(config: TransitionsConfig, dataset: Dataset, rng: np.random.Generator) -> Transitions:
+    """Count what follows within the window, `1 / distance` each (sequential rules, Ludewig & Jannach 2018).
+
+    Raises `NotEnoughData` without transitions.
+    """
+    log = dataset.log
+    strength = event_strengths(
+        log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, rating_scale(log)
+    )
+    liked = np.flatnonzero(strength > 0)
+    # The log is in order of time, so a stable sort keeps each subject's order.
+    order = liked[np.argsort(log.subject[liked], kind="stable")]
+    subject, item, moment = log.subject[order], log.item[order], log.occurred_at[order]
+    fresh = np.ones(len(order), dtype=np.bool_)
+    fresh[1:] = (subject[1:] != subject[:-1]) | (item[1:] != item[:-1])
+    subject, item, moment = subject[fresh], item[fresh], moment[fresh]
+    shape = (dataset.n_items, dataset.n_items)
+    total = csr_array(shape, dtype=np.float32)
+    for distance in range(1, min(config.window, max(1, len(item) - 1)) + 1):
+        first, then = slice(None, -distance), slice(distance, None)
+        gap = moment[then] - moment[first]
+        # Events of one instant have no order that means anything.
+        valid = (subject[then] == subject[first]) & (item[then] != item[first]) & (gap > 0)
+        valid &= gap <= config.longest_gap * DAY_MS
+        counts = np.full(int(valid.sum()), 1.0 / distance, dtype=np.float32)
+        if config.half_life is not None:
+            ages = (dataset.as_of - moment[then][valid]) / DAY_MS
+            counts *= np.exp2(-ages / config.half_life).astype(np.float32)
+        total = total + coo_array((counts, (item[first][valid], item[then][valid])), shape=shape).tocsr()
+    if not total.nnz:
+        raise NotEnoughData("needs somebody who turned from one item to another at a later moment")
+    leaving = np.asarray(total.sum(axis=1)).ravel() + config.prior
+    total.data = total.data / leaving[entry_rows(total)]
+    return Transitions(config.last, strongest(csr_array(total), config.neighbours))
+
+
+def _latest(histories: Histories, last: int) -> csr_array:
+    """The latest items of each history, weighing 1, 1/2, 1/3 … by their order."""
+    matrix = histories.matrix
+    rows = entry_rows(matrix)
+    order = np.lexsort((matrix.indices, histories.ages, rows))
+    place = np.arange(len(order)) - matrix.indptr[rows[order]]
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = place
+    keep = rank < last
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=matrix.shape[0]))])
+    data = (1.0 / (1.0 + rank[keep])).astype(np.float32)
+    return narrow(csr_array((data, matrix.indices[keep], indptr), shape=matrix.shape))
+
+
+FAMILY = Family("transitions", "session", TransitionsConfig, fit, Transitions)

@@ -1,0 +1,1 @@
+"""Measurements: `python -m benchmarks [name …]`. They write into temporary folders only."""

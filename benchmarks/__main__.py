@@ -1,0 +1,65 @@
+"""`python -m benchmarks [name …]`: run the named measurements, or all whose data is given."""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import imports, ingest, ratings, topn, training
+from benchmarks.machine import say, show_machine
+from benchmarks.options import Options
+
+MEASUREMENTS: dict[str, Callable[[Options], None]] = {
+    "ingest": ingest.run,
+    "imports": imports.run,
+    "training": training.run,
+    "ratings": ratings.run,
+    "topn": topn.run,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    # Not `choices`: argparse would refuse the empty default of `*` with them.
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MEASUREMENTS))
+    parser.add_argument("--rounds", type=int, default=5, help="Rounds whose median counts (default: 5)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="Of folds and halves")
+    parser.add_argument("--batches", type=int, nargs="+", default=[5_000, 10_000], help="Sizes for ingest")
+    parser.add_argument(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[100_000, 1_000_000, 5_000_000],
+        help="Interactions for training",
+    )
+    parser.add_argument(
+        "--movielens", type=Path, default=_path("MOVIELENS"), help="An unpacked MovieLens set"
+    )
+    parser.add_argument("--online-retail", type=Path, default=_path("ONLINE_RETAIL"), help="The UCI file")
+    parser.add_argument("--database", default=os.environ.get("VITRINE_BENCH_DATABASE"), help="For topn")
+    parser.epilog = "Paths also from VITRINE_BENCH_MOVIELENS, _ONLINE_RETAIL and _DATABASE."
+    given = vars(parser.parse_args())
+    names = given.pop("names") or list(MEASUREMENTS)
+    if unknown := [name for name in names if name not in MEASUREMENTS]:
+        parser.error(f"no such measurement: {', '.join(unknown)} (there are {', '.join(MEASUREMENTS)})")
+    if len(names) > 1:
+        # Each in a process of its own: the peak memory of a child counts from the size of its parent.
+        rest = [argument for argument in sys.argv[1:] if argument not in names]
+        status = [
+            subprocess.run([sys.executable, "-m", "benchmarks", name, *rest]).returncode for name in names
+        ]
+        sys.exit(max(status))
+    say(f"\n[bold]{names[0]}[/bold]")
+    show_machine()
+    MEASUREMENTS[names[0]](Options(**given))
+
+
+def _path(name: str) -> Path | None:
+    value = os.environ.get(f"VITRINE_BENCH_{name}")
+    return Path(value) if value else None
+
+
+if __name__ == "__main__":
+    main()

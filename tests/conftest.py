@@ -1,0 +1,75 @@
+"""Databases for the tests: real ones, on both engines, migrated by Alembic, a fresh copy for each test."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from app.db import migrate
+from app.db.session import Database
+from tests import postgresql
+
+_NO_SERVER = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of a PostgreSQL server; skips, and says so at the end, where there is none."""
+    with postgresql.server() as address:
+        if address is None:
+            request.config.stash[_NO_SERVER] = True
+            pytest.skip("no PostgreSQL server, and no initdb to start one")
+        yield address
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: str) -> Iterator[str]:
+    """Name of a migrated database to copy."""
+    name = f"vitrine_template_{uuid4().hex[:12]}"
+    with postgresql.new_database(postgresql_server, name) as address:
+        database = Database(address)
+        migrate.upgrade(database)
+        database.close()
+        yield name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    database = Database(f"sqlite:///{path}")
+    migrate.upgrade(database)
+    database.close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Address of a migrated, empty database of this test's own, on each engine in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "vitrine.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgresql_server")
+    template = request.getfixturevalue("postgresql_template")
+    with postgresql.new_database(server, f"vitrine_{uuid4().hex[:12]}", template) as address:
+        yield address
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A migrated, empty database of this test's own, on each engine in turn."""
+    opened = Database(database_url, pool_size=5)
+    yield opened
+    opened.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if config.stash.get(_NO_SERVER, False) or any("no PostgreSQL server" in str(s.longrepr) for s in skipped):
+        terminalreporter.section("POSTGRESQL WAS NOT TESTED", sep="!", red=True, bold=True)
+        terminalreporter.write_line("No server answered at 127.0.0.1:5432 and initdb was not found.")
+        terminalreporter.write_line(f"Install PostgreSQL, or give a server's address in {postgresql.GIVEN}.")
