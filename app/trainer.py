@@ -6,6 +6,8 @@ import sys
 from contextlib import suppress
 from types import FrameType
 
+from threadpoolctl import threadpool_limits
+
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
 from app.db.migrate import current_revision, head_revision
@@ -42,6 +44,7 @@ def run_trainer(settings: Settings, parent: int | None = None) -> None:
             f"The database's schema is at {current or 'nothing'}, this release needs {head}: "
             "run 'vitrine migrate' first."
         )
+    threadpool_limits(settings.trainer_threads or max(1, (os.cpu_count() or 2) - 1))
     trainer = Trainer(database, options_of(settings))
 
     def stop(_number: int, _frame: FrameType | None) -> None:

@@ -18,7 +18,7 @@ RECOMMENDED = Counter("vitrine_recommended_items_total", "Recommended items by s
 MODEL_LOADED = Gauge(
     "vitrine_model_loaded_timestamp_seconds",
     "When the model version that is served was loaded",
-    multiprocess_mode="livemin",
+    multiprocess_mode="mostrecent",
 )
 MODEL_FAILURES = Counter("vitrine_model_load_failures_total", "Model versions that could not be loaded")
 

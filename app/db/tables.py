@@ -160,6 +160,8 @@ training_runs = Table(
     Column("queued_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
+    # Highest interaction key when the run was taken up.
+    Column("trained_to", BigInteger),
     Column("model_version", Text),
     Column("metrics", _Json),
     Column("error", Text),

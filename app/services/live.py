@@ -5,6 +5,7 @@ the old one, in a thread, and put in its place by one assignment.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from app.learning.version import ModelVersion
 from app.services.catalogue import Catalogue
 
 log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 15.0
+"""Between two attempts to open a version that cannot be served; each reads all of it."""
 
 
 @dataclass
@@ -75,6 +79,7 @@ class Live:
         self.event_weights = event_weights
         self.failing: str | None = None
         """Why the active version is not the one served, if so."""
+        self._try_again = 0.0
         self._database = database
         self.artifacts = artifacts
 
@@ -111,6 +116,8 @@ class Live:
         if name is None or name == serving:
             self.failing = None
             return
+        if self.failing is not None and time.monotonic() < self._try_again:
+            return
         try:
             opened = LiveModel.open(self.artifacts, name)
         except (ArtifactError, OSError) as error:
@@ -118,6 +125,7 @@ class Live:
                 log.error("model_not_loaded", version=name, serving=serving, error=str(error))
                 MODEL_FAILURES.inc()
             self.failing = f"The active version {name} cannot be served: {error}"
+            self._try_again = time.monotonic() + RETRY_SECONDS
             return
         # The version may know items that came since this process answered last.
         with self._database.read() as connection:

@@ -36,7 +36,8 @@ def activate_model(connection: Connection, artifacts: Path, version: str) -> dic
         read_version(artifacts, version, verify=True)
     except (ArtifactError, OSError) as error:
         raise Conflict(f"Version {version} cannot be served: {error}") from error
-    models.activate(connection, version, now_ms())
+    if not models.activate(connection, version, now_ms()):
+        raise Conflict(f"The artifacts of version {version} were pruned; it cannot be served again.")
     return get_model(connection, version)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.clock import now_ms
-from app.db.queries import leases, training_runs
+from app.db.queries import interactions, leases, training_runs
 from app.db.rows import AnyRow
 from app.db.session import Database
 from app.training.progress import Interrupted
@@ -54,6 +54,7 @@ def claim_run(database: Database, holder: str, lease_seconds: float, max_attempt
                 "progress": 0.0,
                 "attempt": row.attempt + 1,
                 "started_at": row.started_at or now,
+                "trained_to": interactions.highest_key(connection),
             },
         )
         return Claim(row.id, row.attempt + 1, fence)

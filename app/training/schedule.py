@@ -3,7 +3,7 @@
 from sqlalchemy import Connection
 
 from app.core.clock import now_ms
-from app.db.queries import interactions, models, training_runs
+from app.db.queries import interactions, training_runs
 
 _HOUR_MS = 3_600_000
 LEAST_PAUSE_MS = 600_000
@@ -18,8 +18,8 @@ def due(connection: Connection, interval_hours: float, after_interactions: int) 
     now = now_ms()
     if last is not None and now - (last.finished_at or last.queued_at) < LEAST_PAUSE_MS:
         return None
-    newest = models.list_models(connection, None, 1)
-    new = interactions.highest_key(connection) - (newest[0].trained_to if newest else 0)
+    # What a run saw that was rejected or failed is no reason to run again.
+    new = interactions.highest_key(connection) - ((last.trained_to or 0) if last is not None else 0)
     if after_interactions and new >= after_interactions:
         return "interactions"
     old = last is not None and now - (last.finished_at or last.queued_at) >= interval_hours * _HOUR_MS

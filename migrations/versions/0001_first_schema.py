@@ -98,6 +98,7 @@ def upgrade() -> None:
         sa.Column("queued_at", sa.BigInteger(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.Column("trained_to", sa.BigInteger(), nullable=True),
         sa.Column("model_version", sa.Text(), nullable=True),
         sa.Column("metrics", JSONB, nullable=True),
         sa.Column("error", sa.Text(), nullable=True),

@@ -35,7 +35,9 @@ def client(database_url: str, tmp_path: Path) -> Iterator[TestClient]:
 
 
 @contextmanager
-def _new_database(request: pytest.FixtureRequest, engine: str, folder: Path, source: str | None) -> Iterator[str]:
+def _new_database(
+    request: pytest.FixtureRequest, engine: str, folder: Path, source: str | None
+) -> Iterator[str]:
     """A copy of a database (default: an empty, migrated one)."""
     if engine == "sqlite":
         path = folder / f"{uuid4().hex}.db"

@@ -23,12 +23,16 @@ def active_version(connection: Connection) -> str | None:
     return connection.execute(select(models.c.version).where(models.c.active)).scalar_one_or_none()
 
 
-def activate(connection: Connection, version: str, now: int) -> None:
-    """Make a version the active one."""
+def activate(connection: Connection, version: str, now: int) -> bool:
+    """Make a version the active one, unless its artifacts were pruned; whether it is."""
+    kept = models.c.pruned_at.is_(None)
+    row = select(models.c.version).where(models.c.version == version, kept).with_for_update()
+    if connection.execute(row).first() is None:
+        return False
     connection.execute(update(models).where(models.c.active).values(active=False))
-    connection.execute(
-        update(models).where(models.c.version == version).values(active=True, activated_at=now)
-    )
+    chosen = update(models).where(models.c.version == version)
+    connection.execute(chosen.values(active=True, activated_at=now))
+    return True
 
 
 def list_models(connection: Connection, before: tuple[int, str] | None, limit: int) -> list[AnyRow]:
@@ -55,6 +59,7 @@ def prunable(connection: Connection, keep: int) -> list[str]:
     return [row.version for row in kept[room:]]
 
 
-def mark_pruned(connection: Connection, version: str, now: int) -> None:
-    """Note that a version's artifacts are gone."""
-    connection.execute(update(models).where(models.c.version == version).values(pruned_at=now))
+def mark_pruned(connection: Connection, version: str, now: int) -> bool:
+    """Note that a version's artifacts are gone, unless it has become the active one; whether it is noted."""
+    statement = update(models).where(models.c.version == version, models.c.active.is_(False))
+    return connection.execute(statement.values(pruned_at=now)).rowcount == 1

@@ -86,10 +86,14 @@ def fit(config: ALSConfig, dataset: Dataset, rng: np.random.Generator) -> ALS:
 
 def _ridge(config: ALSConfig, observed: NDArray[np.integer], others: int) -> Floats:
     """Ridge of each row, `(n,)`."""
-    return np.asarray(config.regularization * (observed + config.unobserved_weight * others), dtype=np.float32)
+    return np.asarray(
+        config.regularization * (observed + config.unobserved_weight * others), dtype=np.float32
+    )
 
 
-def _solve(matrix: csr_array, fixed: Floats, gram: Floats, ridge: Floats, start: Floats, steps: int) -> Floats:
+def _solve(
+    matrix: csr_array, fixed: Floats, gram: Floats, ridge: Floats, start: Floats, steps: int
+) -> Floats:
     """Factors of the rows, given those of the columns, by conjugate gradients over all rows at once."""
 
     def times(direction: Floats) -> Floats:

@@ -57,9 +57,7 @@ class SessionNeighbours:
         return cls(config, visits, csr_from_arrays("visits_by_item", arrays), arrays["rarity"])
 
 
-def fit(
-    config: SessionNeighboursConfig, dataset: Dataset, rng: np.random.Generator
-) -> SessionNeighbours:
+def fit(config: SessionNeighboursConfig, dataset: Dataset, rng: np.random.Generator) -> SessionNeighbours:
     """Keep the latest visits with two items or more.
 
     Vector session neighbours with the time decays of VSTAN (Ludewig, Mauro, Latifi & Jannach 2021): the
