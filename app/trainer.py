@@ -23,7 +23,7 @@ def options_of(settings: Settings) -> TrainerOptions:
     """What a trainer needs of the settings."""
     return TrainerOptions(
         artifacts=settings.artifacts,
-        recipe=Recipe(event_weights=settings.weights, seed=settings.seed),
+        recipe=Recipe(settings.weights, settings.seed, settings.search_seconds),
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         keep_versions=settings.keep_versions,

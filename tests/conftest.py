@@ -6,10 +6,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from app.db import migrate
 from app.db.session import Database
 from tests import postgresql
+
+settings.register_profile("vitrine", deadline=None)  # machines are slow at times; that is no failure
+settings.load_profile("vitrine")
 
 _NO_SERVER = pytest.StashKey[bool]()
 

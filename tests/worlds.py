@@ -134,6 +134,8 @@ def checkerboard(n_subjects: int = 24, n_items: int = 16) -> World:
                 item = 2 * place + subject % 2
                 days_ago = float((7 * subject + 3 * item) % 40)
                 events.append((f"s{subject:02}", f"i{item:02}", "view", days_ago))
+                if place % 3 == 0:  # what one comes back to
+                    events.append((f"s{subject:02}", f"i{item:02}", "view", days_ago + 5))
     kinds = (
         Text("Running shoe", "Light and fast", ("Shoes > Running",), "Hermes", ("sport",)),
         Text("绿茶 龙井", "春天的新茶", ("食品 > 茶",), "西湖", ("有机",)),

@@ -76,7 +76,7 @@ def _count(kind: Kind[Any], tally: Tally) -> None:
 
 def _stream_of(example: str) -> dict[str, Any]:
     content = {"application/x-ndjson": {"schema": {"type": "string"}, "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"content": content}}  # an empty stream is one too
 
 
 _NOTE = (

@@ -1,5 +1,6 @@
 """Every error as RFC 9457 `application/problem+json`."""
 
+import re
 from typing import Any
 
 import orjson
@@ -57,7 +58,20 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
         fields = (error.status_code, "http_error", str(error.detail), str(error.detail))
     body = _HttpError(*fields).problem()
     headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = ", ".join(sorted({headers["Allow"], *_methods_at(request)}))
     return Response(orjson.dumps(body), error.status_code, headers, "application/problem+json")
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Methods of all operations at the request's path: the routing names those of the first one only."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    return {
+        method.upper()
+        for path, operations in paths.items()
+        if re.fullmatch(re.sub(r"\\{[^}]+\\}", "[^/]+", re.escape(path)), request.scope["path"])
+        for method in operations
+    }
 
 
 async def _on_anything(_request: Request, error: Exception) -> Response:

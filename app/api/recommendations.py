@@ -51,7 +51,10 @@ async def get_recommendations(
     live: LiveDep,
     n: N = 10,
     category: Category = None,
-    exclude_seen: Annotated[bool, Query(description="Leave out what the user interacted with")] = True,
+    exclude_seen: Annotated[
+        bool | None,
+        Query(description="Leave out what the user interacted with; default: as the shop's customers do"),
+    ] = None,
     explain: Annotated[bool, Query(description="Say why each item is recommended")] = False,
 ) -> Response:
     """The best items for a user now. An unknown user gets what is popular and new, never a 404."""

@@ -23,7 +23,7 @@ def show_evaluation(evaluation: dict[str, Any]) -> None:
     if "top_n" in evaluation:
         out.print(
             f"Lists of {protocol['list_length']}, {protocol['split']} split, "
-            f"{protocol['test_users']} users, seen items excluded:"
+            f"{protocol['test_users']} users, seen items {protocol['seen_items']}:"
         )
         table = Table("", *_COLUMNS.values())
         for name, label in _ROWS.items():

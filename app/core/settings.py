@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     """How long a trainer that no longer reports keeps its run before another takes it up."""
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     """How often a run whose trainer died is taken up again before it counts as failed."""
+    search_seconds: Annotated[float, Field(ge=0, le=86_400)] = 40.0
+    """Time that a training may spend on the search for hyperparameters; 0: only what won before."""
     trainer_threads: Annotated[int, Field(ge=0, le=256)] = 0
     """Cores that a training may use; 0: all but one, so that answers do not wait for it."""
     seed: int = 20_260

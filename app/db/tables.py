@@ -40,6 +40,7 @@ users = Table(
     Column("attributes", _Json, nullable=False, server_default=text("'{}'")),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # the key of an erased row is never given again
 )
 
 sessions = Table(
@@ -47,6 +48,7 @@ sessions = Table(
     metadata,
     Column("id", _Key, primary_key=True),
     Column("external_id", Text, nullable=False, unique=True),
+    sqlite_autoincrement=True,  # the key of an erased row is never given again
 )
 
 items = Table(
@@ -112,6 +114,7 @@ interactions = Table(
     Column("occurred_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     CheckConstraint("user_id IS NOT NULL OR session_id IS NOT NULL", name="somebody"),
+    sqlite_autoincrement=True,  # the key of an erased row is never given again
 )
 Index("ix_interactions_user_latest", interactions.c.user_id, interactions.c.occurred_at, interactions.c.id)
 Index(

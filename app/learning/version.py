@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.learning.customers.segmentation import Segmentation, SegmentationConfig
 from app.learning.dataset import Histories
 from app.learning.preferences import RatingScale, event_strengths, histories
-from app.learning.ranking.blend import Blend, normalise
+from app.learning.ranking.blend import Blend, Blends, normalise
 from app.learning.ratings.base import RatingModel
 from app.learning.ratings.biased_factorization import BiasedFactorization, BiasedFactorizationConfig
 from app.learning.recommenders.base import Recommender, Scores
@@ -31,7 +31,7 @@ class ModelVersion:
     recommenders: dict[str, Recommender]
     configs: dict[str, dict[str, Any]]
     """The recipe of each recommender, by family."""
-    blend: Blend
+    blends: Blends
     rating_model: RatingModel | None
     rating_config: BiasedFactorizationConfig
     segmentation: Segmentation | None
@@ -62,9 +62,9 @@ class ModelVersion:
         strength = event_strengths(event, values, quantities, event_names, self.event_weights, self.scale)
         return histories(row, item, strength, age_days, (n_rows, self.n_items))
 
-    def family_scores(self, of: Histories) -> dict[str, Scores]:
-        """Normalised scores of each family that the blend uses, each `(n_batch, n_items)`."""
-        return {family: normalise(self.recommenders[family].score(of)) for family in self.blend.weights}
+    def family_scores(self, of: Histories, blend: Blend) -> dict[str, Scores]:
+        """Normalised scores of each family that a blend uses, each `(n_batch, n_items)`."""
+        return {family: normalise(self.recommenders[family].score(of)) for family in blend.weights}
 
     def to_store(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The version as content (JSON) and arrays."""
@@ -81,7 +81,12 @@ class ModelVersion:
             "format": FORMAT,
             "as_of": self.as_of,
             "families": self.configs,
-            "blend": self.blend.weights,
+            "blends": {
+                "usual": self.blends.usual.weights,
+                "new": self.blends.new.weights,
+                "cold": self.blends.cold.weights,
+            },
+            "may_repeat": self.blends.may_repeat,
             "ratings": {"fitted": self.rating_model is not None, "config": self.rating_config.model_dump()},
             "segmentation": {"found": segments, "config": self.segmentation_config.model_dump()},
             "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
@@ -116,7 +121,10 @@ class ModelVersion:
             item_keys=arrays["item_keys"],
             recommenders=recommenders,
             configs=dict(content["families"]),
-            blend=Blend(dict(content["blend"])),
+            blends=Blends(
+                **{name: Blend(dict(weights)) for name, weights in content["blends"].items()},
+                may_repeat=content["may_repeat"],
+            ),
             rating_model=rating_model,
             rating_config=rating_config,
             segmentation=segmentation,

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.core.clock import now_ms
-from app.core.events import DEFAULT_WEIGHTS, ITEMLESS, canonical
+from app.core.events import ALIASES, DEFAULT_WEIGHTS, ITEMLESS, canonical
 from app.schemas.fields import (
     MAX_BATCH,
     Answer,
@@ -43,7 +43,19 @@ def _happened(milliseconds: int) -> int:
     return milliseconds
 
 
-Event = Annotated[str, StringConstraints(min_length=1, max_length=64, strict=True), AfterValidator(_event)]
+Event = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, strict=True),
+    AfterValidator(_event),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": [*DEFAULT_WEIGHTS, *ALIASES]},
+                {"type": "string", "pattern": "^[a-z0-9_]{1,64}$", "description": "A name of the shop's own"},
+            ]
+        }
+    ),
+]
 OccurredAt = Annotated[Instant, AfterValidator(_happened)]
 
 

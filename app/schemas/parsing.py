@@ -1,6 +1,7 @@
 """From bytes to checked models, with an error for each thing that is wrong and where it is."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -14,6 +15,9 @@ Entry = TypeVar("Entry", bound=BaseModel)
 Body = TypeVar("Body", bound=BaseModel)
 
 MAX_LISTED_ERRORS = 1_000
+
+_TWO_OBJECTS = re.compile(rb"\}[ \t\r]*,[ \t\r]*\{")
+"""What a line needs to hold more than one entry (or a list of objects inside of one)."""
 
 
 @dataclass
@@ -78,9 +82,11 @@ class LineParser(Generic[Entry]):
     def parse(self, lines: Sequence[bytes], first: int) -> Checked[Entry]:
         """Check lines (none of them blank); `first` is the place of the first in the stream."""
         try:
-            # A line break between entries keeps a string from running over the end of its line.
-            entries = self._list.validate_json(b"[" + b",\n".join(lines) + b"]")
-            if len(entries) == len(lines):
+            # A line break between entries keeps a string from running over the end of its line. As many
+            # entries as lines are one in each, unless one line has two and another ends amid its entry.
+            joined = b",\n".join(lines)
+            entries = self._list.validate_json(b"[" + joined + b"]")
+            if len(entries) == len(lines) and _TWO_OBJECTS.search(joined) is None:
                 return Checked(entries, range(first, first + len(lines)))
         except ValidationError:
             pass

@@ -10,7 +10,7 @@ from app.schemas.interactions import Event
 
 MAX_N = 500
 Count = Annotated[int, Field(ge=1, le=MAX_N, strict=True)]
-Source = Literal["collaborative", "similar", "content", "trending", "popular", "latest"]
+Source = Literal["collaborative", "content", "session", "buy_again", "trending", "popular", "latest"]
 Field_ = Literal[
     "title",
     "description",
@@ -51,7 +51,11 @@ class RecommendationRequest(Wire):
         None, description='Only items under this path, e.g. "Shoes"'
     )
     exclude: list[Id] = Field(default=[], max_length=10_000, description="Items not to recommend")
-    exclude_seen: StrictBool = Field(True, description="Leave out items that the user interacted with")
+    exclude_seen: StrictBool | None = Field(
+        None,
+        description="Leave out items that the user interacted with; "
+        "default: as the shop's customers do, who come back to items or do not",
+    )
     fields: list[Field_] = Field(default=[], description="Item fields to answer along with each item")
     explain: StrictBool = Field(False, description="Say which of the person's own items carried each one")
 

@@ -56,12 +56,15 @@ class Catalogue:
             return
         with self._lock:
             before = self._size
-            for row in served_columns(connection, self._revision):
-                known = self._positions(np.array([row.id], dtype=np.int64), before)[0]
-                self._write(self._append(row.id) if known < 0 else int(known), row)
-                latest = max(latest, row.revision)
-            if self._size > before:
-                self._by_key = np.argsort(self.keys, kind="stable")
+            try:
+                for row in served_columns(connection, self._revision):
+                    known = self._positions(np.array([row.id], dtype=np.int64), before)[0]
+                    self._write(self._append(row.id) if known < 0 else int(known), row)
+                    latest = max(latest, row.revision)
+            finally:
+                # Also of a refresh that breaks off: the next one reads the same rows, and must find them.
+                if self._size > before:
+                    self._by_key = np.argsort(self.keys, kind="stable")
             self._revision = max(self._revision, latest)
 
     def positions_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -96,7 +99,7 @@ class Catalogue:
     ) -> list[tuple[int, float]]:
         """Positions and scores of the `n` best allowed items with a positive score, ties by item id."""
         chosen = np.flatnonzero(allowed & (scores[: len(allowed)] > 0))
-        if len(chosen) > n:
+        if 0 < n < len(chosen):
             cut = np.partition(scores[chosen], len(chosen) - n)[len(chosen) - n]
             chosen = chosen[scores[chosen] >= cut]
         ranked = sorted(chosen.tolist(), key=lambda at: (-float(scores[at]), self.external_ids[at]))
@@ -106,7 +109,7 @@ class Catalogue:
         """Positions of the `n` allowed items offered (or first seen) latest, ties by item id."""
         offered = -self._since[: len(allowed)].astype(np.float64)
         chosen = np.flatnonzero(allowed)
-        if len(chosen) > n:
+        if 0 < n < len(chosen):
             cut = np.partition(offered[chosen], n - 1)[n - 1]
             chosen = chosen[offered[chosen] <= cut]
         ranked = sorted(chosen.tolist(), key=lambda at: (offered[at], self.external_ids[at]))

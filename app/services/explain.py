@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from app.db.queries.items import items_by_key
 from app.learning.dataset import Histories
+from app.learning.ranking.blend import Blend
 from app.learning.recommenders.registry import FAMILIES
 from app.services.histories import Events, single_item_histories
 from app.services.live import Live, LiveModel
@@ -20,6 +21,7 @@ _VERBS = (
     ("add_to_cart", "you put into the cart"),
     ("add_to_wishlist", "you wished for"),
 )
+_OPENINGS = {"content": "Similar to what", "buy_again": "Again, as"}
 _IMPERSONAL = {
     "popular": "Popular with other customers",
     "trending": "Trending now",
@@ -30,9 +32,10 @@ _IMPERSONAL = {
 def explain(
     connection: Connection,
     live: Live,
-    model: LiveModel | None,
+    model: LiveModel,
+    blend: Blend,
     events: Events,
-    history: Histories | None,
+    history: Histories,
     positions: list[int],
     sources: list[str],
 ) -> list[dict[str, Any]]:
@@ -41,15 +44,15 @@ def explain(
     The evidence of an item is what the blend would give the recommended one if that item were the whole
     history: exact for models that are linear in the history, the nearest thing to it for the others.
     """
-    if model is None or history is None or not history.matrix.nnz:
-        return [_impersonal(source) for source in sources]
+    if not history.matrix.nnz:
+        return [impersonal(source) for source in sources]
     order = np.argsort(history.ages, kind="stable")[:MAX_ITEMS]
     owned = history.matrix.indices[order]
     alone = single_item_histories(owned, model.version.n_items)
     carried = np.zeros((len(owned), model.version.n_items), dtype=np.float32)
-    for name, scores in model.version.family_scores(alone).items():
+    for name, scores in model.version.family_scores(alone, blend).items():
         if FAMILIES[name].source not in _IMPERSONAL:  # these say the same of every history
-            carried += model.version.blend.weights[name] * scores
+            carried += blend.weights[name] * scores
     indexes = model.indexes_of(live.catalogue.keys[positions])
     weighed = history.matrix.data[order][:, None] * carried[:, indexes]
     keys = [int(model.version.item_keys[item]) for item in owned]
@@ -61,7 +64,7 @@ def explain(
         best = np.argsort(-shares, kind="stable")[:MAX_EVIDENCE]
         best = best[shares[best] > 0]
         if source in _IMPERSONAL or not len(best):
-            reasons.append(_impersonal(source))
+            reasons.append(impersonal(source))
             continue
         total = float(shares[shares > 0].sum())
         because = [
@@ -74,14 +77,14 @@ def explain(
         ]
         first = because[0]
         verb = verbs.get(keys[best[0]], "you looked at")
-        opening = "Similar to what" if source == "content" else "Because"
-        reasons.append(
-            {"text": f"{opening} {verb}: {first['title'] or first['item_id']}", "because": because}
-        )
+        opening = _OPENINGS.get(source, "Because")
+        name = first["title"] or first["item_id"]
+        reasons.append({"text": f"{opening} {verb}: {name}", "because": because})
     return reasons
 
 
-def _impersonal(source: str) -> dict[str, Any]:
+def impersonal(source: str) -> dict[str, Any]:
+    """The reason where none of the person's own items carried the score."""
     return {"text": _IMPERSONAL.get(source, "Liked by similar customers"), "because": []}
 
 

@@ -79,7 +79,8 @@ class Live:
         self.event_weights = event_weights
         self.failing: str | None = None
         """Why the active version is not the one served, if so."""
-        self._try_again = 0.0
+        self._failed: str | None = None
+        self._failed_at = 0.0
         self._database = database
         self.artifacts = artifacts
 
@@ -108,15 +109,18 @@ class Live:
             self.catalogue.refresh(connection)
         self.follow_once()
 
-    def follow_once(self) -> None:
-        """Open the active version if it is not the one served; a version that cannot be opened is not."""
+    def follow_once(self, retry: bool = True) -> None:
+        """Open the active version if it is not the one served; a version that cannot be opened is not.
+
+        Without `retry` one that failed before is passed over.
+        """
         with self._database.read() as connection:
             name = active_version(connection)
         serving = self.current.name if self.current else None
         if name is None or name == serving:
             self.failing = None
             return
-        if self.failing is not None and time.monotonic() < self._try_again:
+        if name == self._failed and not retry:
             return
         try:
             opened = LiveModel.open(self.artifacts, name)
@@ -125,13 +129,13 @@ class Live:
                 log.error("model_not_loaded", version=name, serving=serving, error=str(error))
                 MODEL_FAILURES.inc()
             self.failing = f"The active version {name} cannot be served: {error}"
-            self._try_again = time.monotonic() + RETRY_SECONDS
+            self._failed, self._failed_at = name, time.monotonic()
             return
         # The version may know items that came since this process answered last.
         with self._database.read() as connection:
             self.catalogue.refresh(connection)
         opened.positions(self.catalogue)
-        self.current, self.failing = opened, None
+        self.current, self.failing, self._failed = opened, None, None
         MODEL_LOADED.set_to_current_time()
         log.info("model_loaded", version=name, before=serving)
 
@@ -139,7 +143,8 @@ class Live:
         while True:
             await asyncio.sleep(poll_seconds)
             try:
-                await to_thread.run_sync(self.follow_once)
+                retry = time.monotonic() - self._failed_at >= RETRY_SECONDS
+                await to_thread.run_sync(self.follow_once, retry)
             except SQLAlchemyError as error:
                 log.warning("model_not_followed", error=str(error))
             except Exception:

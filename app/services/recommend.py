@@ -14,11 +14,12 @@ from app.db.bulk import keys_by_external_id
 from app.db.queries.interactions import items_of_user
 from app.db.queries.items import items_by_key
 from app.db.tables import items
+from app.learning.ranking.blend import Blend
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.registry import FAMILIES
 from app.schemas.recommendations import RankingRequest, RecommendationRequest
-from app.services.explain import explain
+from app.services.explain import explain, impersonal
 from app.services.histories import Events, history_of, read_events
 from app.services.items import answer as item_answer
 from app.services.live import Live, LiveModel
@@ -48,30 +49,27 @@ def recommend(connection: Connection, live: Live, request: RecommendationRequest
     live.catalogue.refresh(connection)
     model = live.current
     events = read_events(connection, request.user_id, request.session, request.item_ids, now)
-    allowed, warnings = _allowed(connection, live, request, events, now)
+    may_repeat = model is not None and model.version.blends.may_repeat
+    exclude_seen = not may_repeat if request.exclude_seen is None else request.exclude_seen
+    allowed, warnings = _allowed(connection, live, request, events, exclude_seen, now)
     if request.user_id is not None and not events.known and not events.item_keys:
         warnings.append(UNKNOWN_USER)
     picked = _Picked()
     reasons: list[dict[str, Any]] = []
     if model is not None:
         history = history_of(events, model)
-        scores = model.version.family_scores(history)
-        _pick_scored(picked, live, model, scores, allowed, request.n)
+        blend = model.version.blends.of(history.matrix.nnz, exclude_seen)
+        _pick_scored(
+            picked, live, model, blend, model.version.family_scores(history, blend), allowed, request.n
+        )
         if request.explain:
-            reasons = explain(connection, live, model, events, history, picked.positions, picked.sources)
+            reasons = explain(
+                connection, live, model, blend, events, history, picked.positions, picked.sources
+            )
     else:
         warnings.append(NO_MODEL)
     _fill(connection, picked, live, allowed, request.n)
-    if request.explain:
-        reasons += explain(
-            connection,
-            live,
-            None,
-            events,
-            None,
-            picked.positions[len(reasons) :],
-            picked.sources[len(reasons) :],
-        )
+    reasons += [impersonal(source) for source in picked.sources[len(reasons) :]]
     return {
         "recommendation_id": str(uuid4()),
         "model_version": model.name if model else None,
@@ -91,7 +89,9 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         events = read_events(connection, request.user_id, request.session, [], now)
         keys = keys_by_external_id(connection, items, sorted(scores))
         of_model = model.indexes_of(np.array(list(keys.values()), dtype=np.int64))
-        combined = model.version.blend.combine(model.version.family_scores(history_of(events, model)))
+        history = history_of(events, model)
+        blend = model.version.blends.of(history.matrix.nnz, exclude_seen=True)
+        combined = blend.combine(model.version.family_scores(history, blend))
         for item_id, index in zip(keys, of_model, strict=True):
             if index >= 0:
                 scores[item_id] = float(combined[0, index])
@@ -108,7 +108,12 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
 
 
 def _allowed(
-    connection: Connection, live: Live, request: RecommendationRequest, events: Events, now: int
+    connection: Connection,
+    live: Live,
+    request: RecommendationRequest,
+    events: Events,
+    exclude_seen: bool,
+    now: int,
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Which items of the catalogue may be recommended, `(len(catalogue),)`, and what to say about it."""
     catalogue = live.catalogue
@@ -119,7 +124,7 @@ def _allowed(
     left_out = list(
         keys_by_external_id(connection, items, sorted({*request.exclude, *request.item_ids})).values()
     )
-    if request.exclude_seen:
+    if exclude_seen:
         left_out += events.item_keys
         if events.older_of is not None:
             left_out += items_of_user(connection, events.older_of)
@@ -134,12 +139,12 @@ def _pick_scored(
     picked: _Picked,
     live: Live,
     model: LiveModel,
+    blend: Blend,
     scores: dict[str, Scores],
     allowed: NDArray[np.bool_],
     n: int,
 ) -> None:
     """The best items for which any model has evidence."""
-    blend = model.version.blend
     combined = blend.combine(scores)
     positions = model.positions(live.catalogue)
     mask = allowed[positions] & (combined[0] > 0)

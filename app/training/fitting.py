@@ -1,5 +1,6 @@
 """Fit what the data supports."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,20 @@ from app.training.progress import Progress
 
 
 def fit_recommenders(
-    dataset: Dataset, rng: np.random.Generator, progress: Progress
-) -> tuple[dict[str, Recommender], dict[str, dict[str, Any]], dict[str, str]]:
-    """Every family that the data supports, its config, and why the others were left out."""
+    dataset: Dataset, configs: Mapping[str, Mapping[str, Any]], rng: np.random.Generator, progress: Progress
+) -> dict[str, Recommender]:
+    """The families with the given recipes, without those for which the data is not enough."""
     models: dict[str, Recommender] = {}
-    configs: dict[str, dict[str, Any]] = {}
-    skipped: dict[str, str] = {}
-    for number, (name, family) in enumerate(FAMILIES.items()):
-        config = family.config()
+    for number, (name, config) in enumerate(configs.items()):
+        family = FAMILIES[name]
         try:
             # Each family draws from a stream of its own, so that adding one changes no other.
-            models[name] = family.fit(config, dataset, rng.spawn(1)[0])
-            configs[name] = config.model_dump()
-        except NotEnoughData as reason:
-            skipped[name] = str(reason)
-        progress.done((number + 1) / len(FAMILIES))
-    return models, configs, skipped
+            models[name] = family.fit(family.config.model_validate(config), dataset, rng.spawn(1)[0])
+        except NotEnoughData:
+            continue
+        finally:
+            progress.done((number + 1) / len(configs))
+    return models
 
 
 def fit_ratings(

@@ -1,5 +1,6 @@
 """A training, top to bottom: snapshot → fit → evaluate → gate → publish."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,21 @@ from app.learning.customers.features import customer_features
 from app.learning.customers.segmentation import Segmentation, SegmentationConfig, fit_segmentation
 from app.learning.dataset import Dataset
 from app.learning.preferences import rating_scale
+from app.learning.ranking.blend import Blends
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
 from app.learning.recommenders.base import NotEnoughData
 from app.learning.version import ModelVersion
+from app.training.blends import refit_blend
 from app.training.fitting import fit_ratings, fit_recommenders
 from app.training.progress import Progress
 from app.training.snapshot import Snapshot, load_snapshot
-from app.training.trial import Trial, refit_blend, run_trial
+from app.training.trial import Trial, run_trial
 
 log = structlog.get_logger(__name__)
 
 LEAST_INTERACTIONS = 10
+ALWAYS = ("popularity", "item_neighbours", "user_neighbours", "content")
+"""Families that calls other than recommendations ask, whatever the blends use."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class Recipe:
 
     event_weights: dict[str, float]
     seed: int
+    search_seconds: float = 40.0
     rating: BiasedFactorizationConfig = field(default_factory=BiasedFactorizationConfig)
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
 
@@ -54,7 +60,7 @@ def train(
     artifacts: Path,
     recipe: Recipe,
     version: str,
-    active_blend: dict[str, float] | None,
+    active: Mapping[str, Any] | None,
     progress: Progress,
 ) -> Trained:
     """Train on all data and write the version's artifacts under a name that nobody asks for yet.
@@ -69,8 +75,9 @@ def train(
             f"there are {len(dataset.log)}"
         )
     rng = np.random.default_rng(recipe.seed)
-    trial = run_trial(dataset, recipe.rating, active_blend, rng, progress.part("evaluate", 0.15, 0.5))
-    model = _fit_all(dataset, trial, recipe, rng, progress.part("fit", 0.5, 0.9))
+    part = progress.part("search", 0.15, 0.6)
+    trial = run_trial(dataset, recipe.rating, active, recipe.search_seconds, rng, part)
+    model = _fit_all(dataset, trial, recipe, rng, progress.part("fit", 0.6, 0.9))
     return _store(artifacts, version, found, model, trial, progress.part("publish", 0.9, 1.0))
 
 
@@ -87,8 +94,15 @@ def _fit_segmentation(
 def _fit_all(
     dataset: Dataset, trial: Trial, recipe: Recipe, rng: np.random.Generator, progress: Progress
 ) -> ModelVersion:
-    models, configs, _ = fit_recommenders(dataset, rng, progress.part("fit", 0.0, 0.8))
-    blend = refit_blend(trial.blend, models)
+    wanted = {*trial.blends.families, *ALWAYS}
+    configs = {name: config for name, config in trial.configs.items() if name in wanted}
+    models = fit_recommenders(dataset, configs, rng, progress.part("fit", 0.0, 0.8))
+    blends = Blends(
+        usual=refit_blend(trial.blends.usual, models),
+        new=refit_blend(trial.blends.new, models),
+        cold=refit_blend(trial.blends.cold, models),
+        may_repeat=trial.blends.may_repeat,
+    )
     ratings = fit_ratings(recipe.rating, dataset, rng)
     progress.done(0.9)
     segmentation = _fit_segmentation(recipe.segmentation, dataset, rng)
@@ -96,8 +110,8 @@ def _fit_all(
         user_keys=dataset.user_keys,
         item_keys=dataset.item_keys,
         recommenders=models,
-        configs=configs,
-        blend=blend,
+        configs={name: configs[name] for name in models},
+        blends=blends,
         rating_model=ratings,
         rating_config=recipe.rating,
         segmentation=segmentation,

@@ -1,50 +1,52 @@
 """The trial that precedes a version: fitted on the past, judged on what came after.
 
-The families learn from one part of the interactions. Of the users who went on, one half chooses the
-blend's weights, the other half judges it, beside popularity and beside the weights that are served now.
+The families learn from one part of the interactions, their hyperparameters found by a search. Of the users
+who went on, one half chooses hyperparameters and blends, the other half judges them, beside popularity and
+beside the blend that is served now.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.dataset import Dataset, Histories
-from app.learning.evaluation.blending import ScoreBatch, collect_candidates, learn_blend
-from app.learning.evaluation.harness import (
-    TopNEvaluation,
-    batches,
-    evaluate_ratings,
-    evaluate_top_n,
-    take_histories,
-)
-from app.learning.evaluation.metrics import bootstrap_interval, paired_interval
+from app.learning.dataset import Dataset
+from app.learning.evaluation.harness import evaluate_ratings, evaluate_top_n, take_histories
 from app.learning.evaluation.splits import Split, choose_split, relevant
 from app.learning.preferences import dataset_histories
-from app.learning.ranking.blend import Blend, normalise
+from app.learning.ranking.blend import Blend, Blends
 from app.learning.ratings.base import dataset_ratings, log_ratings
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
-from app.learning.recommenders.base import NotEnoughData, Recommender, Scores
-from app.training.fitting import fit_ratings, fit_recommenders
+from app.learning.recommenders.base import NotEnoughData, Recommender
+from app.learning.recommenders.registry import FAMILIES
+from app.training.blends import choose_blends, default_blend
+from app.training.fitting import fit_ratings
+from app.training.judging import LIST_LENGTH, Audience, judge
 from app.training.progress import Progress
+from app.training.sampling import sample_subjects
+from app.training.search import SearchResult, search
 
-LIST_LENGTH = 10
-VALIDATION_USERS = 2_000
+VALIDATION_USERS = 600
+SEARCH_USERS = 400
+"""Of the validation users, those on whom the search judges."""
 TEST_USERS = 5_000
 LEAST_USERS = 10
-"""Users needed on each side to choose weights and to judge them."""
-_DEFAULT = {"item_neighbours": 0.4, "truncated_svd": 0.2, "content": 0.2, "popularity": 0.2}
-"""Weights where too few users can choose them."""
+"""Users needed on each side to choose and to judge."""
+REPEATS_MATTER = 0.1
+"""Share of what users go on to choose that they had chosen before, from which lists may repeat it."""
+MOST_INTERACTIONS = 1_500_000
+"""On which a trial is made; of a larger shop, a sample of the users."""
 
 
 @dataclass(frozen=True)
 class Trial:
     """What the trial found."""
 
-    blend: Blend
+    blends: Blends
+    configs: dict[str, dict[str, Any]]
+    """The recipe of each family that could be fitted."""
     evaluation: dict[str, Any]
     rejected: str | None
 
@@ -52,134 +54,102 @@ class Trial:
 def run_trial(
     dataset: Dataset,
     rating_config: BiasedFactorizationConfig,
-    active_blend: dict[str, float] | None,
+    active: Mapping[str, Any] | None,
+    search_seconds: float,
     rng: np.random.Generator,
     progress: Progress,
 ) -> Trial:
-    """Choose the blend's weights and judge them."""
-    split = choose_split(dataset, rng)
-    progress.done(0.1)
-    models, _, skipped = fit_recommenders(split.train, rng, progress.part("fit", 0.1, 0.6))
-    if not models:
-        raise NotEnoughData("; ".join(f"{name}: {why}" for name, why in skipped.items()))
-    users, wanted = relevant(split, exclude_seen=True)
+    """Choose hyperparameters and blends, and judge them.
+
+    `active` is the content of the version that is served: its hyperparameters are where the search begins,
+    its blend is a rival. Raises NotEnoughData where no family can be fitted.
+    """
+    sampled = sample_subjects(dataset, MOST_INTERACTIONS, rng)
+    split = choose_split(sampled, rng)
+    progress.done(0.05)
+    repeats = _repeat_share(split)
+    may_repeat = repeats >= REPEATS_MATTER
+    users, wanted = relevant(split, exclude_seen=not may_repeat)
     histories = dataset_histories(split.train)
     order = rng.permutation(len(users))
     half = len(users) // 2
-    validation, test = np.sort(order[:half][:VALIDATION_USERS]), np.sort(order[half:][:TEST_USERS])
+    validation = np.sort(order[:half][:VALIDATION_USERS])
+    test = np.sort(order[half:][:TEST_USERS])
     enough = min(len(validation), len(test)) >= LEAST_USERS
-    chosen = progress.part("evaluate", 0.6, 0.8)
+    searchers = np.sort(rng.permutation(validation)[:SEARCH_USERS])
+
+    def quality(model: Recommender) -> float:
+        chosen = csr_array(wanted[searchers])
+        judged = evaluate_top_n(
+            model.score, histories, users[searchers], chosen, LIST_LENGTH, exclude_seen=not may_repeat
+        )
+        return judged.means["ndcg"]
+
+    found = search(
+        FAMILIES,
+        split.train,
+        quality if enough else lambda _model: 0.0,
+        seed=int(rng.integers(2**31)),
+        budget_seconds=search_seconds if enough else 0.0,
+        warm=(active or {}).get("families", {}),
+        progress=progress.part("search", 0.05, 0.6),
+    )
+    models = {name: entry.model for name, entry in found.found.items()}
+    if not models:
+        raise NotEnoughData("; ".join(f"{name}: {why}" for name, why in found.left_out.items()))
     if enough:
-        known = take_histories(histories, users[validation])
-        blend = _choose_blend(models, known, csr_array(wanted[validation]), chosen)
+        audience = Audience(take_histories(histories, users[validation]), csr_array(wanted[validation]))
+        blends = choose_blends(models, audience, may_repeat, progress.part("evaluate", 0.6, 0.8))
     else:
-        blend = refit_blend(Blend(_DEFAULT), models)
-    evaluation: dict[str, Any] = {
+        blend = default_blend(models)
+        blends = Blends(usual=blend, new=blend, cold=blend, may_repeat=may_repeat)
+    evaluation = _protocol(split, len(validation), len(test), may_repeat, repeats, found)
+    rejected = None
+    if enough:
+        audience = Audience(take_histories(histories, users[test]), csr_array(wanted[test]))
+        verdict = judge(models, audience, blends, _served(active), rng, progress.part("evaluate", 0.8, 0.95))
+        evaluation["top_n"], blends, rejected = verdict.figures, verdict.blends, verdict.rejected
+    evaluation["ratings"] = _judge_ratings(split, rating_config, rng)
+    progress.part("gate", 0.95, 1.0).done(1.0)
+    configs = {name: entry.config.model_dump() for name, entry in found.found.items()}
+    return Trial(blends, configs, evaluation, rejected)
+
+
+def _repeat_share(split: Split) -> float:
+    """Of what users chose after the split: how much they had chosen before."""
+    everything = relevant(split, exclude_seen=False)[1].nnz
+    new = relevant(split, exclude_seen=True)[1].nnz
+    return 1.0 - new / everything if everything else 0.0
+
+
+def _served(active: Mapping[str, Any] | None) -> Blend | None:
+    if active is None or "blends" not in active:
+        return None
+    return Blend(dict(active["blends"]["usual"]))
+
+
+def _protocol(
+    split: Split, validation: int, test: int, may_repeat: bool, repeats: float, found: SearchResult
+) -> dict[str, Any]:
+    return {
         "protocol": {
             "split": split.protocol,
             "reason": split.reason,
             "train_interactions": len(split.train.log),
             "held_out_interactions": len(split.held_out),
-            "validation_users": len(validation),
-            "test_users": len(test),
+            "validation_users": validation,
+            "test_users": test,
             "list_length": LIST_LENGTH,
-            "seen_items": "excluded",
+            "repeat_share": round(repeats, 4),
+            "seen_items": "may return" if may_repeat else "excluded",
         },
-        "families_left_out": skipped,
+        "search": {
+            "trials": found.trials,
+            "complete": found.complete,
+            "ndcg": {name: entry.quality for name, entry in found.found.items()},
+        },
+        "families_left_out": found.left_out,
     }
-    rejected = None
-    if enough:
-        judged = _Judged(histories, users[test], csr_array(wanted[test]), models, rng)
-        evaluation["top_n"], rejected = judged.report(
-            blend, active_blend, progress.part("evaluate", 0.8, 0.95)
-        )
-    evaluation["ratings"] = _judge_ratings(split, rating_config, rng)
-    progress.part("gate", 0.95, 1.0).done(1.0)
-    return Trial(blend, evaluation, rejected)
-
-
-def refit_blend(blend: Blend, models: dict[str, Recommender]) -> Blend:
-    """The blend over the families that there are; the default where none of its own is among them.
-
-    Raises NotEnoughData without any family.
-    """
-    if not models:
-        raise NotEnoughData("no family has enough to learn from")
-    weights = {name: weight for name, weight in blend.weights.items() if name in models}
-    weights = weights or {name: weight for name, weight in _DEFAULT.items() if name in models}
-    weights = weights or {next(iter(models)): 1.0}
-    total = sum(weights.values())
-    return Blend({name: weight / total for name, weight in weights.items()})
-
-
-def _choose_blend(
-    models: dict[str, Recommender], known: Histories, wanted: csr_array, progress: Progress
-) -> Blend:
-    def score_batches() -> Any:
-        parts = batches(len(known), known.matrix.shape[1], 128)
-        for number, part in enumerate(parts):
-            rows = np.arange(part.start, part.stop, dtype=np.int64)
-            some = take_histories(known, rows)
-            scores = {name: normalise(model.score(some)) for name, model in models.items()}
-            yield ScoreBatch(scores, csr_array(some.matrix))
-            progress.done((number + 1) / len(parts))
-
-    return learn_blend(collect_candidates(score_batches()), wanted, LIST_LENGTH)
-
-
-def blended(models: dict[str, Recommender], blend: Blend) -> Callable[[Histories], Scores]:
-    """The scoring function of a blend of fitted models."""
-
-    def score(histories: Histories) -> Scores:
-        return blend.combine({name: normalise(models[name].score(histories)) for name in blend.weights})
-
-    return score
-
-
-@dataclass(frozen=True)
-class _Judged:
-    """The users who judge, and what they are asked."""
-
-    histories: Histories
-    users: NDArray[np.int64]
-    wanted: csr_array
-    models: dict[str, Recommender]
-    rng: np.random.Generator
-
-    def _evaluate(self, blend: Blend) -> TopNEvaluation:
-        score = blended(self.models, blend)
-        return evaluate_top_n(score, self.histories, self.users, self.wanted, LIST_LENGTH, exclude_seen=True)
-
-    def report(
-        self, blend: Blend, active_blend: dict[str, float] | None, progress: Progress
-    ) -> tuple[dict[str, Any], str | None]:
-        """Figures of the new blend beside popularity and the active one, and why to reject it, if so."""
-        new = self._evaluate(blend)
-        rivals: dict[str, TopNEvaluation] = {}
-        if "popularity" in self.models:
-            rivals["popularity"] = self._evaluate(Blend({"popularity": 1.0}))
-        progress.done(0.5)
-        active = {name: weight for name, weight in (active_blend or {}).items() if name in self.models}
-        if active:
-            rivals["active"] = self._evaluate(Blend(active))
-        figures: dict[str, Any] = {"new": self._figures(new)}
-        rejected = None
-        for name, rival in rivals.items():
-            low, high = paired_interval(new.per_user["ndcg"], rival.per_user["ndcg"], self.rng)
-            figures[name] = self._figures(rival)
-            figures[f"gain_over_{name}"] = {"ndcg": [low, high]}
-            # Only what is worse beyond chance is kept back; a tie lets fresher data through.
-            if high < 0 and rejected is None:
-                rejected = (
-                    f"worse than {'the active version' if name == 'active' else name}: nDCG@{LIST_LENGTH} "
-                    f"{new.means['ndcg']:.4f} against {rival.means['ndcg']:.4f}, "
-                    f"95 % interval of the difference {low:.4f} to {high:.4f}"
-                )
-        return figures, rejected
-
-    def _figures(self, evaluation: TopNEvaluation) -> dict[str, Any]:
-        low, high = bootstrap_interval(evaluation.per_user["ndcg"], self.rng)
-        return {**evaluation.means, "coverage": evaluation.coverage, "ndcg_interval": [low, high]}
 
 
 def _judge_ratings(

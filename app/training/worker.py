@@ -127,9 +127,9 @@ class Trainer:
             row = models.find_model(connection, active) if active else None
         # The fence makes the name unlike that of any other attempt.
         version = f"{from_ms(now_ms()):%Y%m%dT%H%M%SZ}-{claim.run_id}-{claim.fence}"
-        blend = row.content.get("blend") if row is not None else None
+        content = row.content if row is not None else None
         trained = train(
-            self._database, artifacts, self._options.recipe, version, blend, Progress(heartbeat.tell)
+            self._database, artifacts, self._options.recipe, version, content, Progress(heartbeat.tell)
         )
         self._publish(claim, trained)
         self._prune(claim)

@@ -85,6 +85,7 @@ def upgrade() -> None:
         sa.Column("external_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
         sa.UniqueConstraint("external_id", name=op.f("uq_sessions_external_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "training_runs",
@@ -122,6 +123,7 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_users")),
         sa.UniqueConstraint("external_id", name=op.f("uq_users_external_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "interactions",
@@ -154,6 +156,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_interactions")),
         sa.UniqueConstraint("event_key", name=op.f("uq_interactions_event_key")),
+        sqlite_autoincrement=True,
     )
     op.create_index("ix_interactions_occurred_at", "interactions", ["occurred_at"], unique=False)
     op.create_index(

@@ -17,7 +17,12 @@ def serving(
     url: str, artifacts: Path, *, host: str = "127.0.0.1", peer: str = "127.0.0.1", **settings: Any
 ) -> Iterator[TestClient]:
     """A client of the application, started on a migrated database and stopped at the end."""
-    chosen = {"access_log": False, "log_level": "error", "database_pool": 5, "model_poll_seconds": 60}
+    chosen: dict[str, Any] = {
+        "access_log": False,
+        "log_level": "error",
+        "database_pool": 5,
+        "model_poll_seconds": 60,
+    }
     app = create_app(Settings(database_url=url, artifacts=artifacts, **(chosen | settings)))
     with TestClient(app, base_url=f"http://{host}", client=(peer, 50_000)) as client:
         yield client

@@ -1,5 +1,6 @@
 """Items over HTTP: written, changed, listed, taken out of the catalogue and brought back."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -125,13 +126,25 @@ def test_an_item_that_an_event_names_is_created(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/users", "/v1/items", "/v1/training-runs", "/v1/models"])
-@pytest.mark.parametrize(
-    "cursor",
-    ["x", "!!!", "é", "W10", "WyJhIl0", "WzFd~", "bnVsbA", "WzFlMzBd", "WzE4NDQ2NzQ0MDczNzA5NTUxNjE1XQ",
-     "WzEsIlx1MDAwMCJd", "W3RydWVd", "WzEsMiwzXQ"],
-)  # fmt: skip
-def test_a_cursor_that_no_list_gave_is_refused(steady: TestClient, path: str, cursor: str) -> None:
-    if cursor == "WzEsIlx1MDAwMCJd" or path != "/v1/models" or cursor != "WzFd~":
+def test_a_cursor_that_no_list_gave_is_refused(steady: TestClient, path: str) -> None:
+    places = (
+        b"[]",
+        b'["a"]',
+        b"null",
+        b"[1e30]",
+        b"[18446744073709551615]",
+        b'[1,"\\u0000"]',
+        b"[true]",
+        b"[1,2,3]",
+    )
+    for cursor in [
+        "",
+        "x",
+        "!!!",
+        "é",
+        "WzFd~",
+        *(base64.urlsafe_b64encode(place).decode() for place in places),
+    ]:
         assert_problem(steady.get(path, params={"cursor": cursor}), 422, "bad_cursor", "/query/cursor")
 
 

@@ -62,6 +62,7 @@ def _run(folder: Path, output: Path, arguments: tuple[str, ...], settings: dict[
         os.dup2(os.open(output / name, os.O_WRONLY | os.O_CREAT), number)
     for name in [name for name in os.environ if name.startswith("VITRINE_")]:
         del os.environ[name]
+    os.environ["VITRINE_SEARCH_SECONDS"] = "0"
     os.environ.update({f"VITRINE_{name}": value for name, value in settings.items()})
     os.chdir(folder)
     sys.argv = ["vitrine", *arguments]

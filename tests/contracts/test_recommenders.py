@@ -20,6 +20,8 @@ from tests.worlds import checkerboard, world
 class Case:
     reads_history: bool = True
     """False for families that show everybody the same."""
+    finds_new: bool = True
+    """False for families that only know what the person has chosen before."""
     config: dict[str, Any] = field(default_factory=dict)
     """What a tiny world needs otherwise than a shop."""
 
@@ -31,6 +33,12 @@ CASES = {
     "user_neighbours": Case(config={"neighbours": 8}),
     "truncated_svd": Case(config={"factors": 2}),
     "content": Case(),
+    "repeat": Case(finds_new=False),
+    "session_neighbours": Case(config={"pause_minutes": 100_000}),
+    "transitions": Case(config={"longest_gap": 60, "window": 10, "last": 50}),
+    "rp3beta": Case(),
+    "ease": Case(),
+    "als": Case(config={"factors": 4}),
 }
 
 families = pytest.mark.parametrize("name", FAMILIES)
@@ -133,6 +141,9 @@ def test_finds_the_answer_in_the_checkerboard_world(name: str) -> None:
         np.testing.assert_array_equal(scores[0], scores[1])
         return
     histories = dataset_histories(WORLD.dataset)
+    if not CASES[name].finds_new:
+        np.testing.assert_array_equal(fitted(name).score(histories) > 0, histories.matrix.toarray() > 0)
+        return
     unseen = np.where(histories.matrix.toarray() > 0, -np.inf, fitted(name).score(histories))
     best = np.argsort(-unseen, axis=1)[:, :2]
     for row, subject in enumerate(WORLD.subjects):

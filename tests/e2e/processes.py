@@ -46,6 +46,7 @@ class Process:
         kept = {key: value for key, value in os.environ.items() if not key.startswith("VITRINE_")}
         # One thread for each pool of the libraries: several processes share what may be a single core here.
         kept |= {"PYTHONPATH": str(_ROOT), "OMP_NUM_THREADS": "1", "VITRINE_ACCESS_LOG": "false"}
+        kept["VITRINE_SEARCH_SECONDS"] = "0"
         environment = kept | {f"VITRINE_{name}": value for name, value in settings.items()}
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(

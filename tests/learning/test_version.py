@@ -11,7 +11,7 @@ from app.learning.artifacts import read_version, write_version
 from app.learning.customers.features import customer_features
 from app.learning.customers.segmentation import SegmentationConfig, fit_segmentation
 from app.learning.preferences import RatingScale, dataset_histories, rating_scale
-from app.learning.ranking.blend import Blend
+from app.learning.ranking.blend import Blend, Blends
 from app.learning.ratings.base import dataset_ratings
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig, fit_biased_factorization
 from app.learning.recommenders.base import NotEnoughData
@@ -61,7 +61,7 @@ def version(rated: World) -> ModelVersion:
         item_keys=dataset.item_keys,
         recommenders=models,
         configs={name: configs[name].model_dump() for name in models},
-        blend=Blend({name: 1 / len(models) for name in models}),
+        blends=same_for_all(Blend({name: 1 / len(models) for name in models})),
         rating_model=fit_biased_factorization(rating_config, dataset, rng),
         rating_config=rating_config,
         segmentation=fit_segmentation(segmentation_config, customer_features(dataset), rng),
@@ -70,6 +70,10 @@ def version(rated: World) -> ModelVersion:
         event_weights=dict(WEIGHTS),
         as_of=dataset.as_of,
     )
+
+
+def same_for_all(blend: Blend) -> Blends:
+    return Blends(usual=blend, new=blend, cold=blend, may_repeat=False)
 
 
 def stored(version: ModelVersion, folder: Path) -> ModelVersion:
@@ -82,12 +86,14 @@ def stored(version: ModelVersion, folder: Path) -> ModelVersion:
 def test_a_stored_version_scores_the_same(version: ModelVersion, rated: World, tmp_path: Path) -> None:
     again = stored(version, tmp_path)
     histories = dataset_histories(rated.dataset)
-    before, after = version.family_scores(histories), again.family_scores(histories)
+    blend = version.blends.usual
+    before, after = (one.family_scores(histories, blend) for one in (version, again))
+    assert again.blends == version.blends
     assert before.keys() == after.keys() == version.recommenders.keys()
     assert {"popularity", "item_neighbours", "content"} <= before.keys()
     for family in before:
         np.testing.assert_array_equal(before[family], after[family], err_msg=family)
-    np.testing.assert_array_equal(version.blend.combine(before), again.blend.combine(after))
+    np.testing.assert_array_equal(blend.combine(before), blend.combine(after))
     known = dataset_ratings(rated.dataset)
     rows, items = np.arange(4, dtype=np.int64), np.array([0, 5, 15, 3], dtype=np.int64)
     assert version.rating_model is not None
@@ -123,7 +129,7 @@ def test_a_version_may_lack_ratings_and_segments(version: ModelVersion, tmp_path
             "scale": None,
             "recommenders": {"content": version.recommenders["content"]},
             "configs": {"content": version.configs["content"]},
-            "blend": Blend({"content": 1.0}),
+            "blends": same_for_all(Blend({"content": 1.0})),
         }
     )
     again = stored(bare, tmp_path)
@@ -152,7 +158,8 @@ def test_no_events_are_an_empty_history(version: ModelVersion) -> None:
     none, nothing = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
     found = version.histories_of(none, none, [], nothing, nothing, nothing, 1)
     assert found.matrix.nnz == 0
-    scores = version.blend.combine(version.family_scores(found))
+    blend = version.blends.of(found.matrix.nnz, exclude_seen=True)
+    scores = blend.combine(version.family_scores(found, blend))
     assert scores.shape == (1, 16)
     assert np.isfinite(scores).all()
 

@@ -58,7 +58,7 @@ def trainer(database: Database, artifacts: Path, **changes: Any) -> Trainer:
     """A trainer that queues nothing by itself."""
     options: dict[str, Any] = {
         "artifacts": artifacts,
-        "recipe": Recipe(event_weights=DEFAULT_WEIGHTS, seed=7),
+        "recipe": Recipe(event_weights=DEFAULT_WEIGHTS, seed=7, search_seconds=0),
         "lease_seconds": 30.0,
         "max_attempts": 3,
         "keep_versions": 5,

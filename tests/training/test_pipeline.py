@@ -10,21 +10,23 @@ import pytest
 
 from app.core.events import DEFAULT_WEIGHTS
 from app.db import migrate
+from app.db.queries import models
 from app.db.session import Database
 from app.learning.artifacts import list_versions, read_version
-from app.learning.ranking.blend import Blend
+from app.learning.ranking.blend import Blend, Blends
 from app.learning.recommenders.base import NotEnoughData
 from app.simulation.shop import simulate
-from app.training import pipeline, trial
+from app.training import judging, pipeline, trial
+from app.training.blends import refit_blend
 from app.training.pipeline import Recipe, Trained
 from app.training.progress import Interrupted, Progress
 from tests.training.shops import SMALL, ingest, ingest_shop, queue, run_row, trainer, views
 
-RECIPE = Recipe(event_weights=DEFAULT_WEIGHTS, seed=7)
+RECIPE = Recipe(event_weights=DEFAULT_WEIGHTS, seed=7, search_seconds=0)
 
 
 def train(database: Database, folder: Path, version: str = "v1", seed: int = 7) -> Trained:
-    recipe = Recipe(event_weights=DEFAULT_WEIGHTS, seed=seed)
+    recipe = Recipe(event_weights=DEFAULT_WEIGHTS, seed=seed, search_seconds=0)
     return pipeline.train(database, folder, recipe, version, None, Progress(lambda _stage, _fraction: None))
 
 
@@ -84,8 +86,9 @@ def test_the_content_says_what_it_was_made_from(trained: Trained) -> None:
     assert (data["users"], data["items"]) == (SMALL.users, SMALL.items)
     assert data["sessions"] > 0
     assert "2026-07" <= data["from"] < data["to"] < "2026-11"
-    assert sum(trained.content["blend"].values()) == pytest.approx(1)
-    assert trained.content["blend"].keys() <= trained.content["families"].keys()
+    for weights in trained.content["blends"].values():
+        assert sum(weights.values()) == pytest.approx(1)
+        assert weights.keys() <= trained.content["families"].keys()
     assert trained.content["scale"] == [1, 5]
     assert trained.trained_to == data["interactions"]
 
@@ -108,23 +111,47 @@ def test_both_databases_give_one_version(database: Database, tmp_path: Path, tra
     assert train(database, tmp_path).content == trained.content
 
 
-def test_the_gate_keeps_back_what_is_worse(
+def test_the_gate_keeps_what_is_better_and_keeps_back_what_is_worse(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ingest_shop(database, simulate(SMALL))
     queue(database)
     trainer(database, tmp_path).work_once()
     (good,) = list_versions(tmp_path)
-    # The next trial chooses badly; the active blend is judged on the same users, and wins.
-    monkeypatch.setattr(trial, "_choose_blend", lambda *_: Blend({"trending": 1.0}))
+    # The next trial chooses badly; the blend that is served is judged on the same users, and kept.
+    bad = Blend({"content": 1.0})
+    monkeypatch.setattr(trial, "choose_blends", lambda *_: Blends(bad, bad, bad, may_repeat=False))
+    run_id = queue(database)
+    trainer(database, tmp_path).work_once()
+    row = run_row(database, run_id)
+    assert row.state == "succeeded"
+    assert row.metrics["top_n"]["gain_over_active"]["adopted"]
+    with database.read() as connection:
+        before, after = (models.find_model(connection, name) for name in (good, row.model_version))
+    assert before is not None
+    assert after is not None
+    assert after.content["blends"]["usual"] == pytest.approx(before.content["blends"]["usual"])
+    # Without it, what is worse than popularity beyond chance is kept back.
+    monkeypatch.setattr(trial, "_served", lambda _active: None)
+    monkeypatch.setattr(judging, "_GROUPS", ())
+    worst = Blend({"worst": 1.0})
+    monkeypatch.setattr(trial, "choose_blends", lambda *_: Blends(worst, worst, worst, may_repeat=False))
+    real = judging.blended
+    monkeypatch.setattr(
+        judging,
+        "blended",
+        lambda found, blend: (
+            (lambda of: -real(found, Blend({"popularity": 1.0}))(of))
+            if blend is worst
+            else real(found, blend)
+        ),
+    )
     run_id = queue(database)
     trainer(database, tmp_path).work_once()
     row = run_row(database, run_id)
     assert (row.state, row.model_version, row.progress) == ("rejected", None, 1.0)
-    assert row.error.startswith("worse than ")
-    assert "nDCG@10" in row.error
-    assert row.metrics["top_n"]["active"]["ndcg"] > row.metrics["top_n"]["new"]["ndcg"]
-    assert list_versions(tmp_path) == [good]
+    assert row.error.startswith("worse than popularity: nDCG@10")
+    assert len(list_versions(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("stage", ["snapshot", "evaluate", "fit", "publish"])
@@ -191,7 +218,7 @@ def test_odd_shops_train_too(
     assert time.monotonic() - started < 30
     content, _ = read_version(tmp_path, row.model_version, verify=True)
     assert content["families"]
-    assert sum(content["blend"].values()) == pytest.approx(1)
+    assert all(sum(weights.values()) == pytest.approx(1) for weights in content["blends"].values())
 
 
 def test_an_empty_shop_says_what_it_lacks(database: Database, tmp_path: Path) -> None:
@@ -206,11 +233,11 @@ def test_old_data_has_its_popular_items(database: Database, tmp_path: Path) -> N
 
 def test_the_blend_falls_back_where_none_of_its_families_is_left() -> None:
     model: Any = object()
-    default = trial.refit_blend(Blend({"gone": 1.0}), {"content": model, "popularity": model})
+    default = refit_blend(Blend({"gone": 1.0}), {"content": model, "popularity": model})
     assert default.weights == {"content": 0.5, "popularity": 0.5}
-    last = trial.refit_blend(Blend({"gone": 1.0}), {"trending": model})
+    last = refit_blend(Blend({"gone": 1.0}), {"trending": model})
     assert last.weights == {"trending": 1.0}
-    kept = trial.refit_blend(Blend({"gone": 0.5, "a": 0.25, "b": 0.25}), {"a": model, "b": model})
+    kept = refit_blend(Blend({"gone": 0.5, "a": 0.25, "b": 0.25}), {"a": model, "b": model})
     assert kept.weights == {"a": 0.5, "b": 0.5}
     with pytest.raises(NotEnoughData):
-        trial.refit_blend(Blend({"gone": 1.0}), {})
+        refit_blend(Blend({"gone": 1.0}), {})

@@ -33,7 +33,7 @@ def finish(database: Database, hours_ago: float, state: str = "succeeded", train
     run_id = queue(database)
     ended = now_ms() - round(hours_ago * HOUR_MS)
     with database.write() as connection:
-        end_run(connection, run_id, state, {"finished_at": ended})
+        end_run(connection, run_id, state, {"finished_at": ended, "trained_to": trained_to})
         if state == "succeeded":
             values = {"version": f"v{run_id}", "run_id": run_id, "created_at": ended, "evaluation": {}}
             models.insert_model(
@@ -52,7 +52,7 @@ def test_enough_interactions_are_a_reason(database: Database) -> None:
     assert due(database, after_interactions=0) is None
 
 
-def test_only_those_count_that_the_newest_version_has_not_seen(database: Database) -> None:
+def test_only_those_count_that_the_last_run_has_not_seen(database: Database) -> None:
     ingest(database, interactions=views(8, 5))
     finish(database, 5, trained_to=40)
     assert due(database, after_interactions=9) is None

@@ -34,6 +34,9 @@ def insert_interactions(connection: Connection, rows: list[tuple[Any, ...]]) -> 
     if not rows:
         return set()
     before = connection.execute(select(func.coalesce(func.max(interactions.c.id), 0))).scalar_one()
+    if not is_sqlite(connection):
+        # Writers that overlap wait for each other in one order, not in a circle.
+        rows = sorted(rows, key=lambda row: bytes(row[0]))
     stored = insert_rows(connection, interactions, COLUMNS, rows, "(event_key) DO NOTHING")
     keys = [row[0] for row in rows]
     if stored == len(rows):
@@ -43,11 +46,12 @@ def insert_interactions(connection: Connection, rows: list[tuple[Any, ...]]) -> 
         new = connection.execute(select(interactions.c.event_key).where(interactions.c.id > before))
         return {bytes(key) for (key,) in new}
     # Other writers may have added rows with higher keys, but not with these event keys: those would have
-    # conflicted. xmin tells this transaction's rows from those that were there.
+    # conflicted. xmin tells this transaction's rows from those that were there; rows that it stored by an
+    # earlier call have lower keys.
     new = connection.exec_driver_sql(
         "SELECT event_key FROM interactions WHERE event_key = ANY(%s::bytea[]) "
-        "AND xmin = pg_current_xact_id()::xid",
-        (keys,),
+        "AND id > %s AND xmin = pg_current_xact_id()::xid",
+        (keys, before),
     )
     return {bytes(key) for (key,) in new}
 

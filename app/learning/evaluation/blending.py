@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.evaluation.metrics import ranking_metrics
 from app.learning.ranking.blend import Blend
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
@@ -20,7 +19,6 @@ _STEPS: Final = (0.5, 0.3, 0.2, 0.1, 0.05)
 _LEAST_WEIGHT: Final = 0.02
 _LEAST_GAIN: Final = 1e-5
 """What a change of weights must gain in mean nDCG; less is a tie, and ties go to fewer families."""
-_EVALUATION_BYTES: Final = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -77,48 +75,67 @@ def learn_blend(candidates: Candidates, relevant: csr_array, n: int = 10) -> Ble
     2004, "Ensemble selection from libraries of models"); then drops what is not needed. `relevant` is
     `(n_users, n_items)`. Deterministic; equal values go to fewer families, then to the earlier one.
     """
+    quality = _Quality(candidates, relevant, n)
     count = len(candidates.families)
-    weights = np.eye(count)[0]
-    value = -1.0
-    for single in np.eye(count):
-        quality = _quality(candidates, relevant, single, n)
-        if quality > value + _LEAST_GAIN:
-            weights, value = single, quality
+    weights, total, value = np.eye(count)[0], quality.alone(0), -1.0
+    for family in range(count):
+        single = quality.of(quality.alone(family))
+        if single > value + _LEAST_GAIN:
+            weights, total, value = np.eye(count)[family], quality.alone(family), single
     for step in _STEPS:
         while True:
-            moves = [(1 - step) * weights + step * towards for towards in np.eye(count)]
-            qualities = [_quality(candidates, relevant, move, n) for move in moves]
-            best = int(np.argmax(qualities))
-            if qualities[best] <= value + _LEAST_GAIN:
+            moves = [quality.of((1 - step) * total + step * quality.alone(f)) for f in range(count)]
+            best = int(np.argmax(moves))
+            if moves[best] <= value + _LEAST_GAIN:
                 break
-            weights, value = moves[best], qualities[best]
+            weights = (1 - step) * weights + step * np.eye(count)[best]
+            total, value = (1 - step) * total + step * quality.alone(best), moves[best]
     for family in np.argsort(weights, kind="stable"):
         rest = np.where(np.arange(count) == family, 0.0, weights)
         if not 0 < weights[family] < 1:
             continue
         rest /= rest.sum()
-        quality = _quality(candidates, relevant, rest, n)
-        if weights[family] < _LEAST_WEIGHT or quality >= value - _LEAST_GAIN:
-            weights, value = rest, quality
+        without = quality.of(quality.together(rest))
+        if weights[family] < _LEAST_WEIGHT or without >= value - _LEAST_GAIN:
+            weights, value = rest, without
     chosen = np.flatnonzero(weights > 0)
     return Blend({candidates.families[family]: float(weights[family]) for family in chosen})
 
 
-def _quality(candidates: Candidates, relevant: csr_array, weights: NDArray[np.float64], n: int) -> float:
-    """Mean nDCG@n of the users under the weights."""
-    used = np.flatnonzero(weights)
-    n_users, width = candidates.items.shape
-    step = max(1, _EVALUATION_BYTES // (4 * max(1, width) * len(used)))
-    total = 0.0
-    for start in range(0, n_users, step):
-        part = slice(start, start + step)
-        combined = np.einsum("f,ufc->uc", weights[used].astype(np.float32), candidates.scores[part, used])
-        items = candidates.items[part]
-        # Candidates are in item order, so ties between positions are ties between items.
-        places = top_k(combined, n, items >= 0)[0]
-        ranked = np.where(places >= 0, np.take_along_axis(items, np.maximum(places, 0), axis=1), -1)
-        total += float(ranking_metrics(ranked, csr_array(relevant[part]))["ndcg"].sum())
-    return float(total / n_users)
+class _Quality:
+    """Mean nDCG@n of the users' candidates under any scores of them."""
+
+    def __init__(self, candidates: Candidates, relevant: csr_array, n: int) -> None:
+        self._scores = candidates.scores
+        self._n = min(n, candidates.items.shape[1])
+        self._padding = np.where(candidates.items < 0, np.inf, 0.0)
+        # Candidates are in item order: ties between them go to the earlier one, as ties between items do.
+        self._order = np.arange(candidates.items.shape[1]) * 1e-12
+        users = np.repeat(np.arange(len(candidates.items)), np.diff(relevant.indptr))
+        wanted = np.sort(users * np.int64(relevant.shape[1]) + relevant.indices)
+        keys = np.arange(len(candidates.items))[:, None] * np.int64(relevant.shape[1]) + candidates.items
+        places = np.minimum(np.searchsorted(wanted, keys), max(0, len(wanted) - 1))
+        found = wanted[places] == keys if len(wanted) else np.zeros(keys.shape, dtype=np.bool_)
+        self._hits = found & (candidates.items >= 0)
+        gains = 1 / np.log2(np.arange(2, n + 2))
+        self._gains = gains[: self._n]
+        self._ideal = np.concatenate([[1.0], np.cumsum(gains)])[np.minimum(np.diff(relevant.indptr), n)]
+
+    def alone(self, family: int) -> NDArray[np.float64]:
+        """Scores of one family, `(n_users, n_candidates)`."""
+        return np.asarray(self._scores[:, family], dtype=np.float64)
+
+    def together(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores under weights of the families, `(n_users, n_candidates)`."""
+        return np.asarray(np.einsum("f,ufc->uc", weights, self._scores))
+
+    def of(self, scores: NDArray[np.float64]) -> float:
+        """Mean nDCG@n of the lists by these scores."""
+        losses = self._padding + self._order - scores
+        best = np.argpartition(losses, self._n - 1, axis=1)[:, : self._n]
+        ranked = np.take_along_axis(best, np.argsort(np.take_along_axis(losses, best, 1), axis=1), 1)
+        hits = np.take_along_axis(self._hits, ranked, 1)
+        return float(((hits @ self._gains) / self._ideal).mean())
 
 
 def _distinct(items: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -35,3 +35,31 @@ class Blend:
         for family, weight in self.weights.items():
             total += np.float32(weight) * scores[family]
         return total
+
+
+@dataclass(frozen=True)
+class Blends:
+    """The blends of a version, by whom and what they are for."""
+
+    usual: Blend
+    """For the list as it comes by default."""
+    new: Blend
+    """For lists without what the person has seen."""
+    cold: Blend
+    """For people of whom only an item or two is known."""
+    may_repeat: bool
+    """Whether the usual list may hold what the person has seen: where customers come back to items."""
+
+    FEW = 2
+    """Items up to which a history counts as a newcomer's."""
+
+    def of(self, n_known: int, exclude_seen: bool) -> Blend:
+        """The blend for somebody of whom `n_known` items are known."""
+        if n_known <= self.FEW:
+            return self.cold
+        return self.new if exclude_seen else self.usual
+
+    @property
+    def families(self) -> list[str]:
+        """All families that any of them uses, in order."""
+        return list({**self.usual.weights, **self.new.weights, **self.cold.weights})

@@ -128,4 +128,11 @@ def _observed(matrix: csr_array, fixed: Floats, direction: Floats) -> Floats:
     return np.asarray(weighed @ fixed)
 
 
-FAMILY = Family("als", "collaborative", ALSConfig, fit, ALS)
+SPACE = {
+    "unobserved_weight": (0.3, 0.03),
+    "regularization": (0.01, 0.03),
+    "half_life": (30.0, 90.0, 10.0),
+    "recency": (90.0, 30.0, 10.0),
+}
+
+FAMILY = Family("als", "collaborative", ALSConfig, fit, ALS, SPACE)

@@ -6,7 +6,7 @@ time, an anonymous session and a click of a second ago are one case. Models neit
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -53,6 +53,8 @@ class Family:
     fit: Callable[[Any, Dataset, np.random.Generator], Recommender]
     """`fit(config, dataset, rng)`; raises `NotEnoughData` where there is nothing to learn from."""
     model: type[Recommender]
+    space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Values that a search tries, by hyperparameter, the most telling first."""
 
 
 class NotEnoughData(ValueError):

@@ -80,8 +80,8 @@ def fit(config: EASEConfig, dataset: Dataset, rng: np.random.Generator) -> EASE:
     matrix = most_recent(shared_histories(dataset, config.half_life), config.max_history)
     frequency = np.bincount(matrix.indices, minlength=dataset.n_items)
     items = np.sort(np.argsort(-frequency, kind="stable")[: config.max_items])
-    items = items[frequency[items] > 0].astype(np.int32)
-    kept = narrow(csr_array(matrix[:, items]))
+    covered = items[frequency[items] > 0].astype(np.int32)
+    kept = narrow(csr_array(matrix[:, covered]))
     gram = np.asarray((kept.T @ kept).toarray(order="F"), dtype=np.float32)
     diagonal = np.diag_indices_from(gram)
     gram[diagonal] += config.regularization * float(gram[diagonal].mean())
@@ -94,7 +94,9 @@ def fit(config: EASEConfig, dataset: Dataset, rng: np.random.Generator) -> EASE:
     weights += np.tril(weights, -1).T
     weights /= -np.diag(weights)[None, :].copy()
     weights[diagonal] = 0.0
-    return EASE(config.recency, items, np.ascontiguousarray(weights), dataset.n_items)
+    return EASE(config.recency, covered, np.ascontiguousarray(weights), dataset.n_items)
 
 
-FAMILY = Family("ease", "collaborative", EASEConfig, fit, EASE)
+SPACE = {"half_life": (30.0, 90.0, 10.0), "recency": (90.0, 30.0, 10.0), "regularization": (3.0, 10.0, 0.3)}
+
+FAMILY = Family("ease", "collaborative", EASEConfig, fit, EASE, SPACE)

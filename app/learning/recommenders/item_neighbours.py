@@ -82,4 +82,6 @@ def fit(config: ItemNeighboursConfig, dataset: Dataset, rng: np.random.Generator
     return ItemNeighbours(similarities)
 
 
-FAMILY = Family("item_neighbours", "collaborative", ItemNeighboursConfig, fit, ItemNeighbours)
+SPACE = {"shrinkage": (100.0, 0.0), "neighbours": (300,)}
+
+FAMILY = Family("item_neighbours", "collaborative", ItemNeighboursConfig, fit, ItemNeighbours, SPACE)

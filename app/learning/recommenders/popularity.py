@@ -53,4 +53,6 @@ def fit(config: PopularityConfig, dataset: Dataset, rng: np.random.Generator) ->
     return ItemScores(item_interest(dataset, config.half_life).astype(np.float32))
 
 
-FAMILY = Family("popularity", "popular", PopularityConfig, fit, ItemScores)
+SPACE = {"half_life": (7.0, 21.0, 365.0)}
+
+FAMILY = Family("popularity", "popular", PopularityConfig, fit, ItemScores, SPACE)

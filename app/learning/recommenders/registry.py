@@ -1,9 +1,15 @@
 """The only list of recommender families."""
 
 from app.learning.recommenders import (
+    als,
     content,
+    ease,
     item_neighbours,
     popularity,
+    repeat,
+    rp3beta,
+    session_neighbours,
+    transitions,
     trending,
     truncated_svd,
     user_neighbours,
@@ -15,10 +21,16 @@ FAMILIES: dict[str, Family] = {
     for family in (
         popularity.FAMILY,
         trending.FAMILY,
-        item_neighbours.FAMILY,
+        repeat.FAMILY,
+        session_neighbours.FAMILY,
+        transitions.FAMILY,
         user_neighbours.FAMILY,
+        item_neighbours.FAMILY,
+        rp3beta.FAMILY,
         truncated_svd.FAMILY,
         content.FAMILY,
+        ease.FAMILY,
+        als.FAMILY,
     )
 }
-"""Every family by its name."""
+"""Every family by its name, the cheapest to fit first."""

@@ -69,4 +69,6 @@ def fit(config: RepeatConfig, dataset: Dataset, rng: np.random.Generator) -> Rep
     return Repeat(config.recency, rate.astype(np.float32))
 
 
-FAMILY = Family("repeat", "buy_again", RepeatConfig, fit, Repeat)
+SPACE = {"recency": (120.0, 30.0, None)}
+
+FAMILY = Family("repeat", "buy_again", RepeatConfig, fit, Repeat, SPACE)

@@ -1,4 +1,4 @@
-"""A walk of three steps: from an item to those who chose it, to what else they chose, popular items damped."""
+"""A walk from an item to those who chose it, to what else they chose, popular items damped."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -76,10 +76,12 @@ def fit(config: RP3betaConfig, dataset: Dataset, rng: np.random.Generator) -> RP
 
 def _steps(matrix: csr_array, alpha: float) -> csr_array:
     """Probabilities of going from a row to each of its columns, to the power `alpha`."""
-    matrix = narrow(csr_array(matrix, dtype=np.float64, copy=True))
+    matrix = narrow(csr_array(matrix.astype(np.float64)))
     total = np.asarray(matrix.sum(axis=1)).ravel()
     matrix.data = (matrix.data / total[entry_rows(matrix)]) ** alpha
     return matrix
 
 
-FAMILY = Family("rp3beta", "collaborative", RP3betaConfig, fit, RP3beta)
+SPACE = {"half_life": (30.0, 90.0, 10.0), "recency": (90.0, 30.0, 10.0), "beta": (0.6, 0.2)}
+
+FAMILY = Family("rp3beta", "collaborative", RP3betaConfig, fit, RP3beta, SPACE)

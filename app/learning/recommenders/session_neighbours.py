@@ -112,4 +112,6 @@ def _latest(histories: Histories, last: int) -> csr_array:
     return narrow(csr_array((data, matrix.indices[keep], indptr), shape=matrix.shape))
 
 
-FAMILY = Family("session_neighbours", "session", SessionNeighboursConfig, fit, SessionNeighbours)
+SPACE = {"last": (50, 200), "half_life": (15.0, 7.0, 90.0, None), "neighbours": (500,)}
+
+FAMILY = Family("session_neighbours", "session", SessionNeighboursConfig, fit, SessionNeighbours, SPACE)

@@ -85,6 +85,18 @@ def aged(histories: Histories, recency: float | None) -> csr_array:
     return csr_array((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
+def most_recent_histories(histories: Histories, limit: int) -> Histories:
+    """Histories cut to the `limit` most recent items of each row, with their ages."""
+    marked = csr_array(
+        (np.arange(1, histories.matrix.nnz + 1), histories.matrix.indices, histories.matrix.indptr),
+        shape=histories.matrix.shape,
+    )
+    kept = most_recent(Histories(marked, histories.ages), limit)
+    places = np.asarray(kept.data, dtype=np.int64) - 1
+    matrix = csr_array((histories.matrix.data[places], kept.indices, kept.indptr), shape=kept.shape)
+    return Histories(matrix, histories.ages[places])
+
+
 def shared_histories(dataset: Dataset, half_life: float | None = None) -> Histories:
     """Histories of all subjects, `(n_subjects, n_items)`, for families that learn from co-occurrence.
 

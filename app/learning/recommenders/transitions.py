@@ -65,7 +65,7 @@ def fit(config: TransitionsConfig, dataset: Dataset, rng: np.random.Generator) -
     fresh[1:] = (subject[1:] != subject[:-1]) | (item[1:] != item[:-1])
     subject, item, moment = subject[fresh], item[fresh], moment[fresh]
     shape = (dataset.n_items, dataset.n_items)
-    total = csr_array(shape, dtype=np.float32)
+    total: Any = csr_array(shape, dtype=np.float32)
     for distance in range(1, min(config.window, max(1, len(item) - 1)) + 1):
         first, then = slice(None, -distance), slice(distance, None)
         gap = moment[then] - moment[first]
@@ -79,9 +79,10 @@ def fit(config: TransitionsConfig, dataset: Dataset, rng: np.random.Generator) -
         total = total + coo_array((counts, (item[first][valid], item[then][valid])), shape=shape).tocsr()
     if not total.nnz:
         raise NotEnoughData("needs somebody who turned from one item to another at a later moment")
-    leaving = np.asarray(total.sum(axis=1)).ravel() + config.prior
-    total.data = total.data / leaving[entry_rows(total)]
-    return Transitions(config.last, strongest(csr_array(total), config.neighbours))
+    counted = csr_array(total)
+    leaving = np.asarray(counted.sum(axis=1)).ravel() + config.prior
+    counted.data = counted.data / leaving[entry_rows(counted)]
+    return Transitions(config.last, strongest(counted, config.neighbours))
 
 
 def _latest(histories: Histories, last: int) -> csr_array:
@@ -98,4 +99,6 @@ def _latest(histories: Histories, last: int) -> csr_array:
     return narrow(csr_array((data, matrix.indices[keep], indptr), shape=matrix.shape))
 
 
-FAMILY = Family("transitions", "session", TransitionsConfig, fit, Transitions)
+SPACE = {"last": (20,), "window": (10,), "half_life": (30.0,), "longest_gap": (30.0,)}
+
+FAMILY = Family("transitions", "session", TransitionsConfig, fit, Transitions, SPACE)

@@ -35,4 +35,6 @@ def fit(config: TrendingConfig, dataset: Dataset, rng: np.random.Generator) -> I
     return ItemScores(np.maximum(lift, 0.0).astype(np.float32))
 
 
-FAMILY = Family("trending", "trending", TrendingConfig, fit, ItemScores)
+SPACE = {"half_life": (7.0, 14.0, 1.0)}
+
+FAMILY = Family("trending", "trending", TrendingConfig, fit, ItemScores, SPACE)

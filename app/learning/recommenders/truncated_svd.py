@@ -70,4 +70,6 @@ def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) 
     return TruncatedSVD(aligned, scale.astype(np.float32))
 
 
-FAMILY = Family("truncated_svd", "collaborative", TruncatedSVDConfig, fit, TruncatedSVD)
+SPACE = {"factors": (32, 128), "normalisation": (0.25, 0.75)}
+
+FAMILY = Family("truncated_svd", "collaborative", TruncatedSVDConfig, fit, TruncatedSVD, SPACE)

@@ -113,4 +113,6 @@ def fit(config: UserNeighboursConfig, dataset: Dataset, rng: np.random.Generator
     return UserNeighbours(config, subjects, kept, by_item, Moments.of_rows(kept))
 
 
-FAMILY = Family("user_neighbours", "collaborative", UserNeighboursConfig, fit, UserNeighbours)
+SPACE = {"neighbours": (300, 30)}
+
+FAMILY = Family("user_neighbours", "collaborative", UserNeighboursConfig, fit, UserNeighbours, SPACE)

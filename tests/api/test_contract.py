@@ -1,0 +1,76 @@
+"""The service against its own OpenAPI document: Schemathesis makes up requests, good and bad."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, settings
+from schemathesis.python.asgi import shutdown_lifespans
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    negative_data_rejection,
+    positive_data_acceptance,
+)
+from starlette.testclient import TestClient
+
+from app.core.settings import Settings
+from app.main import create_app
+from tests.api.conftest import ENGINES, new_database
+from tests.api.serving import assert_problem
+
+KEY = "an admin key"
+BEYOND_JSON_SCHEMA = {
+    *("bad_cursor", "bad_window", "same_user", "missing", "int_type"),
+    *("nul_character", "not_storable", "date_out_of_range", "expires_too_early"),
+}
+"""Codes of what a schema allows and the service refuses; `missing`: one of two fields, `int_type`: 5.0."""
+# Only the document is asked for here: no file is opened and nothing is served.
+schema = schemathesis.openapi.from_dict(create_app(Settings(database_url="sqlite:///unused.db")).openapi())
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    folder = tmp_path_factory.mktemp("served")
+    with new_database(request, request.param, folder, None) as url:
+        yield create_app(
+            Settings(
+                database_url=url, artifacts=folder / "a", admin_key=KEY, access_log=False, log_level="error"
+            )
+        )
+        shutdown_lifespans()
+
+
+@schemathesis.serializer("application/x-ndjson")
+def _lines(_context: object, value: object) -> bytes:
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
+@schema.parametrize()
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_answers_are_as_documented(case: schemathesis.Case, served: FastAPI) -> None:
+    response = case.call(app=served, headers={"X-API-Key": KEY})
+    excluded = []
+    if case.path.endswith("/batch"):
+        excluded.append(allow_header_conformance)  # "batch" is an id like any other to PUT and GET
+    if response.status_code == 422:
+        codes = {error["code"] for error in response.json().get("errors", [])}
+        if codes and codes <= BEYOND_JSON_SCHEMA:
+            excluded.append(positive_data_acceptance)
+    elif (case.path.endswith("/batch") and response.json().get("rejected")) or "/import/" in case.path:
+        excluded.append(negative_data_rejection)  # each bad entry is named in the answer
+    case.validate_response(response, excluded_checks=excluded)
+
+
+def test_paths_name_all_their_methods(steady: TestClient) -> None:
+    for path, allowed in (
+        ("/v1/users/a%2Fb", "DELETE, GET, PATCH, PUT"),
+        ("/v1/users/batch", "DELETE, GET, PATCH, POST, PUT"),
+        ("/v1/keys", "GET, POST"),
+        ("/v1/orders", "POST"),
+        ("/docs", "GET"),
+    ):
+        refused = steady.options(path)
+        assert_problem(refused, 405, "method_not_allowed")
+        assert refused.headers["allow"] == allowed
