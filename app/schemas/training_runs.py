@@ -13,9 +13,7 @@ class TrainingRun(Answer):
     run_id: str
     state: State
     trigger: str = Field(description="Who asked: api, cli, schedule or interactions")
-    stage: str | None = Field(
-        description="What is being done: snapshot, search, evaluate, gate, fit, publish"
-    )
+    stage: str | None = Field(description="One of: snapshot, search, evaluate, gate, fit, publish")
     progress: float = Field(description="0–1")
     attempt: int = Field(description="How often a trainer took the run up")
     cancel_requested: bool

@@ -34,8 +34,12 @@ class Recorded:
     warnings: list[str]
 
 
-def record(connection: Connection, entries: Sequence[Interaction]) -> Recorded:
+def record(
+    connection: Connection, entries: Sequence[Interaction], event_keys: Sequence[bytes] | None = None
+) -> Recorded:
     """Store interactions, creating the users, sessions and items that they name for the first time.
+
+    `event_keys` says what identifies each, where it is not what the entry says of itself.
 
     Raises InvalidInput if the shop would come to use more than MAX_EVENT_NAMES names of events.
     """
@@ -49,11 +53,11 @@ def record(connection: Connection, entries: Sequence[Interaction]) -> Recorded:
     session_keys = identities.session_keys(connection, _named(entries, "session_id"))
     item_keys = identities.item_keys(connection, _named(entries, "item_id"), now)
     rows = []
-    for entry in entries:
+    for place, entry in enumerate(entries):
         occurred_at = now if entry.occurred_at is None else entry.occurred_at
         rows.append(
             (
-                _event_key(entry, occurred_at),
+                event_keys[place] if event_keys is not None else _event_key(entry, occurred_at),
                 entry.event_id,
                 None if entry.user_id is None else user_keys[entry.user_id],
                 None if entry.session_id is None else session_keys[entry.session_id],
@@ -84,7 +88,8 @@ def record(connection: Connection, entries: Sequence[Interaction]) -> Recorded:
 
 def record_order(connection: Connection, order: Order) -> dict[str, Any]:
     """Store an order as one purchase for each line; an order that is known already changes nothing."""
-    if interactions.event_key_exists(connection, _digest(f"id\x1f{_line_id(order, 0)}")):
+    keys = [_digest(f"order\x1f{order.order_id}\x1f{number}") for number in range(len(order.items))]
+    if interactions.event_key_exists(connection, keys[0]):
         return {"order_id": order.order_id, "status": "duplicate", "lines": 0}
     recorded = record(
         connection,
@@ -100,12 +105,13 @@ def record_order(connection: Connection, order: Order) -> dict[str, Any]:
                 currency=order.currency,
                 order_id=order.order_id,
                 occurred_at=order.occurred_at,
-                event_id=_line_id(order, number),
+                event_id=None,
                 recommendation_id=order.recommendation_id,
                 context=None,
             )
-            for number, line in enumerate(order.items)
+            for line in order.items
         ],
+        keys,
     )
     stored = sum(recorded.accepted)
     return {
@@ -171,13 +177,11 @@ def _digest(facts: str) -> bytes:
     return blake2b(facts.encode(), digest_size=16).digest()
 
 
-def _line_id(order: Order, number: int) -> str:
-    return f"order:{order.order_id}:{number}"
-
-
 def _warnings(names: Iterable[str]) -> list[str]:
     found = []
     for name in names:
-        found.append(f"Event '{name}' is new here and weighs 0; VITRINE_EVENT_WEIGHTS sets another weight.")
+        found.append(
+            f"Event '{name}' is new here; it weighs 0 unless VITRINE_EVENT_WEIGHTS gives it a weight."
+        )
         log.warning("new_event_name", event_name=name)
     return found

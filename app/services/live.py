@@ -89,13 +89,14 @@ class Live:
         """Load what is active, and follow changes until the block ends."""
         threadpool_limits(1)  # requests are small: more BLAS threads only take the cores from other workers
         await to_thread.run_sync(self.start)
-        task = asyncio.create_task(self._follow(poll_seconds))
+        ended = asyncio.Event()
+        task = asyncio.create_task(self._follow(poll_seconds, ended))
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            # Not cancelled: its thread would go on with a connection of a pool that is closed next.
+            ended.set()
+            await task
 
     def start(self) -> None:
         """Load the catalogue and the active version; raises RuntimeError if the schema is another one."""
@@ -139,9 +140,11 @@ class Live:
         MODEL_LOADED.set_to_current_time()
         log.info("model_loaded", version=name, before=serving)
 
-    async def _follow(self, poll_seconds: float) -> None:
+    async def _follow(self, poll_seconds: float, ended: asyncio.Event) -> None:
         while True:
-            await asyncio.sleep(poll_seconds)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), poll_seconds)
+                return
             try:
                 retry = time.monotonic() - self._failed_at >= RETRY_SECONDS
                 await to_thread.run_sync(self.follow_once, retry)

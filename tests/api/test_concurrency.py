@@ -23,10 +23,15 @@ def test_the_same_ids_from_many_writers(client: TestClient) -> None:
     def sender(number: int) -> Callable[[], Any]:
         turned = range(200) if number % 2 else range(199, -1, -1)  # in each other's way
         events = [
-            {"user_id": f"u{n % 50}", "session_id": f"s{n % 20}", "item_id": f"i{n % 70}", "event": f"own_{n % 9}",
-             "event_id": f"e{n}"}
+            {
+                "user_id": f"u{n % 50}",
+                "session_id": f"s{n % 20}",
+                "item_id": f"i{n % 70}",
+                "event": f"own_{n % 9}",
+                "event_id": f"e{n}",
+            }
             for n in turned
-        ]  # fmt: skip
+        ]
         return lambda: client.post("/v1/interactions/batch", json={"interactions": events})
 
     results = _at_once(*map(sender, range(WRITERS)))
@@ -102,4 +107,4 @@ def test_erasure_while_events_arrive(client: TestClient) -> None:
         return client.get("/health/live") if response.status_code == 404 else response
 
     _at_once(*[send, erase] * 6)
-    assert len(pages(client, "/v1/users/bo/interactions", "interactions", 1000)[0]) == 240
+    assert len(pages(client, "/v1/users/bo/interactions", "interactions", 1000)[0]) == 120

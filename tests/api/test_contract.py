@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import schemathesis
@@ -49,7 +50,7 @@ def _lines(_context: object, value: object) -> bytes:
 
 @schema.parametrize()
 @settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_answers_are_as_documented(case: schemathesis.Case, served: FastAPI) -> None:
+def test_answers_are_as_documented(case: schemathesis.Case[Any], served: FastAPI) -> None:
     response = case.call(app=served, headers={"X-API-Key": KEY})
     excluded = []
     if case.path.endswith("/batch"):

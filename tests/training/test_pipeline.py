@@ -118,9 +118,17 @@ def test_the_gate_keeps_what_is_better_and_keeps_back_what_is_worse(
     queue(database)
     trainer(database, tmp_path).work_once()
     (good,) = list_versions(tmp_path)
-    # The next trial chooses badly; the blend that is served is judged on the same users, and kept.
-    bad = Blend({"content": 1.0})
-    monkeypatch.setattr(trial, "choose_blends", lambda *_: Blends(bad, bad, bad, may_repeat=False))
+    # From here on trials choose badly: popularity upside down.
+    worst = Blend({"worst": 1.0})
+    real = judging.blended
+
+    def blended(found: Any, blend: Blend) -> Any:
+        popular = real(found, Blend({"popularity": 1.0}))
+        return (lambda of: -popular(of)) if blend is worst else real(found, blend)
+
+    monkeypatch.setattr(judging, "blended", blended)
+    monkeypatch.setattr(trial, "choose_blends", lambda *_: Blends(worst, worst, worst, may_repeat=False))
+    # The blend that is served is judged on the same users, and kept.
     run_id = queue(database)
     trainer(database, tmp_path).work_once()
     row = run_row(database, run_id)
@@ -133,19 +141,6 @@ def test_the_gate_keeps_what_is_better_and_keeps_back_what_is_worse(
     assert after.content["blends"]["usual"] == pytest.approx(before.content["blends"]["usual"])
     # Without it, what is worse than popularity beyond chance is kept back.
     monkeypatch.setattr(trial, "_served", lambda _active: None)
-    monkeypatch.setattr(judging, "_GROUPS", ())
-    worst = Blend({"worst": 1.0})
-    monkeypatch.setattr(trial, "choose_blends", lambda *_: Blends(worst, worst, worst, may_repeat=False))
-    real = judging.blended
-    monkeypatch.setattr(
-        judging,
-        "blended",
-        lambda found, blend: (
-            (lambda of: -real(found, Blend({"popularity": 1.0}))(of))
-            if blend is worst
-            else real(found, blend)
-        ),
-    )
     run_id = queue(database)
     trainer(database, tmp_path).work_once()
     row = run_row(database, run_id)
@@ -234,7 +229,7 @@ def test_old_data_has_its_popular_items(database: Database, tmp_path: Path) -> N
 def test_the_blend_falls_back_where_none_of_its_families_is_left() -> None:
     model: Any = object()
     default = refit_blend(Blend({"gone": 1.0}), {"content": model, "popularity": model})
-    assert default.weights == {"content": 0.5, "popularity": 0.5}
+    assert default.weights == pytest.approx({"content": 1 / 3, "popularity": 2 / 3})
     last = refit_blend(Blend({"gone": 1.0}), {"trending": model})
     assert last.weights == {"trending": 1.0}
     kept = refit_blend(Blend({"gone": 0.5, "a": 0.25, "b": 0.25}), {"a": model, "b": model})

@@ -215,11 +215,11 @@ def test_a_running_run_is_cancelled_at_its_next_step(
         with shop.write() as connection:
             service.cancel_run(connection, str(run_id))
 
-    told = stop_at(monkeypatch, "evaluate", cancel)
+    told = stop_at(monkeypatch, "search", cancel)
     trainer(shop, artifacts).work_once()
     row = run_row(shop, run_id)
     assert (row.state, row.model_version, row.error) == ("cancelled", None, None)
-    assert told[-1][0] == "evaluate"
+    assert told[-1][0] == "search"
     assert list_versions(artifacts) == []
 
 
@@ -250,7 +250,7 @@ def test_progress_only_grows_and_names_its_stages(
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0.0, 1.0)
     assert list(dict.fromkeys(stage for stage, _ in told)) == [
-        *("snapshot", "evaluate", "fit", "gate", "publish")
+        *("snapshot", "search", "gate", "fit", "publish")
     ]
 
 

@@ -34,9 +34,6 @@ def insert_interactions(connection: Connection, rows: list[tuple[Any, ...]]) -> 
     if not rows:
         return set()
     before = connection.execute(select(func.coalesce(func.max(interactions.c.id), 0))).scalar_one()
-    if not is_sqlite(connection):
-        # Writers that overlap wait for each other in one order, not in a circle.
-        rows = sorted(rows, key=lambda row: bytes(row[0]))
     stored = insert_rows(connection, interactions, COLUMNS, rows, "(event_key) DO NOTHING")
     keys = [row[0] for row in rows]
     if stored == len(rows):
