@@ -39,26 +39,24 @@ async def _import_stream(request: Request, edge: Edge, kind: Kind[Any]) -> Respo
     parser = LineParser(kind.entry)
     tally = Tally()
     lines: list[bytes] = []
-    first = number = 0
+    places: list[int] = []
 
     async def store() -> None:
         if lines:
-            tally.add(await edge.write(_store, kind, parser.parse(lines, first)))
+            tally.add(await edge.write(_store, kind, parser.parse(lines, places)))
             lines.clear()
+            places.clear()
 
+    number = -1
     async for line in read_lines(request, MAX_LINE_BYTES):
-        usable = line is not None and line.strip()
-        if not usable or len(lines) == CHUNK_LINES:
-            # A chunk is a run of lines without gaps, so that an entry's place is its line.
-            await store()
-            first = number
+        number += 1
         if line is None:
             tally.reject([_too_long(number)])
-        if usable and line is not None:
+        elif line.strip():
             lines.append(line)
-        else:
-            first = number + 1
-        number += 1
+            places.append(number)
+            if len(lines) == CHUNK_LINES:
+                await store()
     await store()
     _count(kind, tally)
     return answer(tally.answer())

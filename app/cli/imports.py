@@ -120,7 +120,7 @@ class _Importing:
         with self._database.write() as connection:
             for name, group in groupby(records, key=lambda record: record.kind):
                 run = list(group)
-                checked = self._parsers[name].parse([_line(record.fields) for record in run], 0)
+                checked = self._parsers[name].parse([_line(record.fields) for record in run])
                 for error in checked.errors:
                     where = f"{error['pointer']}: " if error["pointer"] else ""
                     self._reject(run[error["index"]].line, error["code"], where + error["detail"])

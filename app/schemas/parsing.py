@@ -79,20 +79,21 @@ class LineParser(Generic[Entry]):
         self._entry = entry
         self._list: TypeAdapter[list[Entry]] = TypeAdapter(list[entry])  # type: ignore[valid-type]
 
-    def parse(self, lines: Sequence[bytes], first: int) -> Checked[Entry]:
-        """Check lines (none of them blank); `first` is the place of the first in the stream."""
+    def parse(self, lines: Sequence[bytes], places: Sequence[int] | None = None) -> Checked[Entry]:
+        """Check lines (none of them blank); `places` are theirs in the stream, from 0 if not given."""
+        places = range(len(lines)) if places is None else places
         try:
             # A line break between entries keeps a string from running over the end of its line. As many
             # entries as lines are one in each, unless one line has two and another ends amid its entry.
             joined = b",\n".join(lines)
             entries = self._list.validate_json(b"[" + joined + b"]")
             if len(entries) == len(lines) and _TWO_OBJECTS.search(joined) is None:
-                return Checked(entries, range(first, first + len(lines)))
+                return Checked(entries, list(places))
         except ValidationError:
             pass
         checked: Checked[Entry] = Checked()
         indexes: list[int] = []
-        for index, line in enumerate(lines, first):
+        for index, line in zip(places, lines, strict=True):
             try:
                 checked.entries.append(self._entry.model_validate_json(line))
                 indexes.append(index)

@@ -47,7 +47,7 @@ class Tally:
             "accepted": self.accepted,
             "duplicate": self.duplicate,
             "rejected": self.rejected,
-            "errors": self.errors,
+            "errors": sorted(self.errors, key=lambda error: error["index"]),
             "warnings": self.warnings,
         }
 

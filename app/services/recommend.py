@@ -90,7 +90,8 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         keys = keys_by_external_id(connection, items, sorted(scores))
         of_model = model.indexes_of(np.array(list(keys.values()), dtype=np.int64))
         history = history_of(events, model)
-        blend = model.version.blends.of(history.matrix.nnz, exclude_seen=True)
+        blends = model.version.blends
+        blend = blends.of(history.matrix.nnz, exclude_seen=not blends.may_repeat)
         combined = blend.combine(model.version.family_scores(history, blend))
         for item_id, index in zip(keys, of_model, strict=True):
             if index >= 0:

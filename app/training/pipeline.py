@@ -23,13 +23,11 @@ from app.training.blends import refit_blend
 from app.training.fitting import fit_ratings, fit_recommenders
 from app.training.progress import Progress
 from app.training.snapshot import Snapshot, load_snapshot
-from app.training.trial import Trial, run_trial
+from app.training.trial import ALWAYS, Trial, run_trial
 
 log = structlog.get_logger(__name__)
 
 LEAST_INTERACTIONS = 10
-ALWAYS = ("popularity", "item_neighbours", "user_neighbours", "content")
-"""Families that calls other than recommendations ask, whatever the blends use."""
 
 
 @dataclass(frozen=True)

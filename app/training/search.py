@@ -1,7 +1,7 @@
 """The search for each family's hyperparameters, within a budget of time."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,9 @@ from app.training.progress import Progress
 
 WORTH_REFINING = 0.3
 """Share of the best family's quality below which a family keeps its defaults."""
+NO_TIME = "no time was left in the budget of the search"
+LEAST_SECONDS = 30.0
+"""For the first fit of all families, however small the budget."""
 LEAST_GAIN = 1e-4
 """Of quality, for other hyperparameters to be taken."""
 
@@ -50,9 +53,13 @@ def search(
     seed: int,
     budget_seconds: float,
     warm: Mapping[str, Mapping[str, Any]],
+    required: Collection[str],
     progress: Progress,
 ) -> SearchResult:
     """Fit every family with what won the last time (or its defaults), then refine the best ones.
+
+    A family that is not required is left out where the budget (or half a minute, if that is more) is used up
+    before its turn; the cheap ones come first.
 
     Refining is a coordinate search over each family's `space`, the strongest family first. Every fit draws
     from a stream of its own, so the order of the trials changes no result.
@@ -70,6 +77,10 @@ def search(
         return Found(config, model, judge(model), time.monotonic() - began)
 
     for number, (name, family) in enumerate(families.items()):
+        used = time.monotonic() - started
+        if name not in required and used > max(budget_seconds, LEAST_SECONDS):
+            left_out[name] = NO_TIME
+            continue
         try:
             found[name] = attempt(family, _start(family, warm.get(name)))
         except NotEnoughData as reason:
@@ -77,7 +88,7 @@ def search(
         progress.done(0.4 * (number + 1) / len(families))
     if not found:
         return SearchResult(found, left_out, trials, True)
-    complete = True
+    complete = NO_TIME not in left_out.values()
     best = max(entry.quality for entry in found.values())
     order = sorted(found, key=lambda name: -found[name].quality)
     for name in order:

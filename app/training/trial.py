@@ -28,6 +28,8 @@ from app.training.progress import Progress
 from app.training.sampling import sample_subjects
 from app.training.search import SearchResult, search
 
+ALWAYS = ("popularity", "item_neighbours", "user_neighbours", "content")
+"""Families that calls other than recommendations ask, whatever the blends use."""
 VALIDATION_USERS = 600
 SEARCH_USERS = 400
 """Of the validation users, those on whom the search judges."""
@@ -92,6 +94,7 @@ def run_trial(
         seed=int(rng.integers(2**31)),
         budget_seconds=search_seconds if enough else 0.0,
         warm=(active or {}).get("families", {}),
+        required=ALWAYS,
         progress=progress.part("search", 0.05, 0.6),
     )
     models = {name: entry.model for name, entry in found.found.items()}

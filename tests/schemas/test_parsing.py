@@ -86,7 +86,7 @@ def one_by_one(lines: list[bytes], first: int) -> Checked[UserEntry]:
             valid = True
         except ValueError:
             valid = False
-        alone = PARSER.parse([line], index)
+        alone = PARSER.parse([line], [index])
         assert valid or not alone.entries
         checked.entries += alone.entries
         checked.indexes += alone.indexes
@@ -106,12 +106,12 @@ def one_by_one(lines: list[bytes], first: int) -> Checked[UserEntry]:
 @example([b'{"user_id":"a","attributes":{"x":"},{"}}', b'{"user_id":"b"}'], 0)
 @example([b'{"user_id":"a', b'b"}'], 0)
 def test_lines_at_once_are_judged_as_one_by_one(lines: list[bytes], first: int) -> None:
-    assert outcome(PARSER.parse(lines, first)) == outcome(one_by_one(lines, first))
+    assert outcome(PARSER.parse(lines, range(first, first + len(lines)))) == outcome(one_by_one(lines, first))
 
 
 @given(st.lists(GOOD, max_size=5))
 def test_good_lines_are_all_taken(entries: list[dict[str, Any]]) -> None:
-    checked = PARSER.parse([orjson.dumps(entry) for entry in entries], 7)
+    checked = PARSER.parse([orjson.dumps(entry) for entry in entries], range(7, 7 + len(entries)))
     assert [entry.user_id for entry in checked.entries] == [entry["user_id"] for entry in entries]
     assert [entry.attributes for entry in checked.entries] == [
         entry.get("attributes", {}) for entry in entries
@@ -122,7 +122,7 @@ def test_good_lines_are_all_taken(entries: list[dict[str, Any]]) -> None:
 @given(st.lists(st.one_of(GOOD, ENTRIES, OBJECTS), max_size=6))
 def test_a_batch_is_judged_as_its_lines(entries: list[Any]) -> None:
     body = json.dumps({"users": entries}).encode()
-    lines = PARSER.parse([json.dumps(entry).encode() for entry in entries], 0)
+    lines = PARSER.parse([json.dumps(entry).encode() for entry in entries])
     batch = parse_batch(UserBatch, UserEntry, "users", body)
     assert outcome(batch) == outcome(lines)
     assert outcome(parse_entries(UserEntry, entries)) == outcome(lines)
@@ -146,7 +146,7 @@ def test_a_rule_over_several_fields_points_to_one() -> None:
     checked = parse_batch(ItemBatch, ItemEntry, "items", orjson.dumps({"items": [late]}))
     assert [error["pointer"] for error in checked.errors] == ["/expires_at"]
     lines = LineParser(Interaction).parse(
-        [b'{"event":"view","item_id":"i"}', b'{"event":"view","user_id":"u"}'], 3
+        [b'{"event":"view","item_id":"i"}', b'{"event":"view","user_id":"u"}'], [3, 4]
     )
     assert [(error["index"], error["pointer"]) for error in lines.errors] == [
         (3, "/user_id"),
@@ -184,7 +184,7 @@ def test_no_batch(body: bytes) -> None:
 def test_deep_lines_are_judged_alike() -> None:
     for depth in range(190, 205):
         line = b'{"user_id":"a","attributes":{"x":' + b"[" * depth + b"]" * depth + b"}}"
-        together = PARSER.parse([line, b'{"user_id":"b"}'], 0)
-        alone = PARSER.parse([line], 0)
+        together = PARSER.parse([line, b'{"user_id":"b"}'])
+        alone = PARSER.parse([line])
         assert len(together.entries) == len(alone.entries) + 1
         assert together.errors == alone.errors

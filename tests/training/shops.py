@@ -31,7 +31,7 @@ def ingest(database: Database, users: Rows = (), items: Rows = (), interactions:
     with database.write() as connection:
         for kind, rows in kinds:
             lines = [orjson.dumps(row) for row in rows]
-            store_checked(connection, kind, LineParser(kind.entry).parse(lines, 0), tally)
+            store_checked(connection, kind, LineParser(kind.entry).parse(lines), tally)
     assert not tally.rejected, tally.errors[:3]
 
 

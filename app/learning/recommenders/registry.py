@@ -28,9 +28,9 @@ FAMILIES: dict[str, Family] = {
         item_neighbours.FAMILY,
         rp3beta.FAMILY,
         truncated_svd.FAMILY,
-        content.FAMILY,
         ease.FAMILY,
         als.FAMILY,
+        content.FAMILY,
     )
 }
 """Every family by its name, the cheapest to fit first."""
