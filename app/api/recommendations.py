@@ -53,7 +53,10 @@ async def get_recommendations(
     category: Category = None,
     exclude_seen: Annotated[
         bool | None,
-        Query(description="Leave out what the user interacted with; default: as the shop's customers do"),
+        Query(
+            description="Leave out what the user interacted with; default: yes, but what was bought "
+            "on an earlier day may return where the shop's customers buy again"
+        ),
     ] = None,
     explain: Annotated[bool, Query(description="Say why each item is recommended")] = False,
 ) -> Response:

@@ -54,7 +54,7 @@ class RecommendationRequest(Wire):
     exclude_seen: StrictBool | None = Field(
         None,
         description="Leave out items that the user interacted with; "
-        "default: as the shop's customers do, who come back to items or do not",
+        "default: yes, but what was bought on an earlier day may return where customers buy again",
     )
     fields: list[Field_] = Field(default=[], description="Item fields to answer along with each item")
     explain: StrictBool = Field(False, description="Say which of the person's own items carried each one")

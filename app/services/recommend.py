@@ -14,6 +14,7 @@ from app.db.bulk import keys_by_external_id
 from app.db.queries.interactions import items_of_user
 from app.db.queries.items import items_by_key
 from app.db.tables import items
+from app.learning.dataset import DAY_MS
 from app.learning.ranking.blend import Blend
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
@@ -51,7 +52,8 @@ def recommend(connection: Connection, live: Live, request: RecommendationRequest
     events = read_events(connection, request.user_id, request.session, request.item_ids, now)
     may_repeat = model is not None and model.version.blends.may_repeat
     exclude_seen = not may_repeat if request.exclude_seen is None else request.exclude_seen
-    allowed, warnings = _allowed(connection, live, request, events, exclude_seen, now)
+    left_out = [] if request.exclude_seen is False else _left_out(connection, events, exclude_seen, now)
+    allowed, warnings = _allowed(connection, live, request, left_out, now)
     if request.user_id is not None and not events.known and not events.item_keys:
         warnings.append(UNKNOWN_USER)
     picked = _Picked()
@@ -112,8 +114,7 @@ def _allowed(
     connection: Connection,
     live: Live,
     request: RecommendationRequest,
-    events: Events,
-    exclude_seen: bool,
+    left_out: list[int],
     now: int,
 ) -> tuple[NDArray[np.bool_], list[str]]:
     """Which items of the catalogue may be recommended, `(len(catalogue),)`, and what to say about it."""
@@ -122,18 +123,28 @@ def _allowed(
     if request.category is not None and not catalogue.has_category(request.category):
         warnings.append(f"No item lies under the category '{request.category}'.")
     allowed = catalogue.available(now, request.category)
-    left_out = list(
-        keys_by_external_id(connection, items, sorted({*request.exclude, *request.item_ids})).values()
-    )
-    if exclude_seen:
-        left_out += events.item_keys
-        if events.older_of is not None:
-            left_out += items_of_user(connection, events.older_of)
+    named = sorted({*request.exclude, *request.item_ids})
+    left_out = left_out + list(keys_by_external_id(connection, items, named).values())
     if left_out:
         positions = catalogue.positions_of(np.array(left_out, dtype=np.int64))
         # Another request may have taken in further items since.
         allowed[positions[(positions >= 0) & (positions < len(allowed))]] = False
     return allowed, warnings
+
+
+def _left_out(connection: Connection, events: Events, exclude_seen: bool, now: int) -> list[int]:
+    """Keys of the items of the person's own history that are not to be recommended.
+
+    Where customers buy again, what the person bought on an earlier day may return; what was only looked at,
+    or is of this visit, may not.
+    """
+    if exclude_seen:
+        older = [] if events.older_of is None else items_of_user(connection, events.older_of)
+        return events.item_keys + older
+    rows = list(zip(events.item_keys, events.names, events.occurred_at, strict=True))
+    bought = {key for key, name, _ in rows if name == "purchase"}
+    today = {key for key, _, occurred_at in rows if now - occurred_at < DAY_MS}
+    return [key for key in events.item_keys if key not in bought or key in today]
 
 
 def _pick_scored(

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from app.learning.dataset import Dataset
+from app.learning.dataset import Dataset, InteractionLog
 from app.learning.evaluation.harness import evaluate_ratings, evaluate_top_n, take_histories
 from app.learning.evaluation.splits import Split, choose_split, relevant
 from app.learning.preferences import dataset_histories
@@ -36,8 +37,8 @@ SEARCH_USERS = 400
 TEST_USERS = 5_000
 LEAST_USERS = 10
 """Users needed on each side to choose and to judge."""
-REPEATS_MATTER = 0.1
-"""Share of what users go on to choose that they had chosen before, from which lists may repeat it."""
+REPEATS_MATTER = 0.15
+"""Share of what users go on to buy that they had bought before, from which lists may repeat it."""
 MOST_INTERACTIONS = 1_500_000
 """On which a trial is made; of a larger shop, a sample of the users."""
 
@@ -119,10 +120,17 @@ def run_trial(
 
 
 def _repeat_share(split: Split) -> float:
-    """Of what users chose after the split: how much they had chosen before."""
-    everything = relevant(split, exclude_seen=False)[1].nnz
-    new = relevant(split, exclude_seen=True)[1].nnz
-    return 1.0 - new / everything if everything else 0.0
+    """Of what users bought after the split: how much they had bought before. 0 without purchases."""
+    names = split.train.event_names
+    if "purchase" not in names:
+        return 0.0
+
+    def bought(log: InteractionLog) -> NDArray[np.int64]:
+        chosen = (log.event == names.index("purchase")) & (log.subject < split.train.n_users)
+        return np.unique(log.subject[chosen].astype(np.int64) * split.train.n_items + log.item[chosen])
+
+    before, after = bought(split.train.log), bought(split.held_out)
+    return float(np.isin(after, before, assume_unique=True).mean()) if len(after) else 0.0
 
 
 def _served(active: Mapping[str, Any] | None) -> Blend | None:
