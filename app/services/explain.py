@@ -21,7 +21,6 @@ _VERBS = (
     ("add_to_cart", "you put into the cart"),
     ("add_to_wishlist", "you wished for"),
 )
-_OPENINGS = {"content": "Similar to what", "buy_again": "Again, as"}
 _IMPERSONAL = {
     "popular": "Popular with other customers",
     "trending": "Trending now",
@@ -77,9 +76,12 @@ def explain(
         ]
         first = because[0]
         verb = verbs.get(keys[best[0]], "you looked at")
-        opening = _OPENINGS.get(source, "Because")
-        name = first["title"] or first["item_id"]
-        reasons.append({"text": f"{opening} {verb}: {name}", "because": because})
+        if owned[best[0]] == indexes[column]:
+            text = f"{verb[0].upper()}{verb[1:]} this before"
+        else:
+            opening = "Similar to what" if source == "content" else "Because"
+            text = f"{opening} {verb}: {first['title'] or first['item_id']}"
+        reasons.append({"text": text, "because": because})
     return reasons
 
 

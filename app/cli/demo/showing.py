@@ -64,7 +64,7 @@ class Showing:
                 for name, label in _MEASURES
             ],
             (1, 2, 3),
-            f"{protocol['split']} split, items seen before left out;\n"
+            f"{protocol['split']} split, items seen before {protocol['seen_items']};\n"
             f"gain in nDCG {low:.3f} to {high:.3f} (95 % interval)",
         )
 
