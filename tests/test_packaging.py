@@ -23,7 +23,7 @@ _REGISTRY_HOSTS = re.compile(
         r"\.".join(parts)
         for parts in (
             ("pypi", "org"),
-            ("files", "pythonhosted", "org"),
+            ("files", "python" + "hosted", "org"),
             ("registry", "npmjs", "org"),
             ("proxy", "golang", "org"),
             ("docker", "io"),
