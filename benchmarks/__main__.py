@@ -7,7 +7,21 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import imports, ingest, ratings, topn, training
+from benchmarks import (
+    accuracy,
+    algebra,
+    baskets,
+    cold,
+    customers,
+    imports,
+    ingest,
+    large,
+    lifetime,
+    ratings,
+    segments,
+    topn,
+    training,
+)
 from benchmarks.machine import say, show_machine
 from benchmarks.options import Options
 
@@ -17,7 +31,17 @@ MEASUREMENTS: dict[str, Callable[[Options], None]] = {
     "training": training.run,
     "ratings": ratings.run,
     "topn": topn.run,
+    "accuracy": accuracy.run,
+    "cold": cold.run,
+    "algebra": algebra.run,
+    "large": large.run,
+    "baskets": baskets.run,
+    "lifetime": lifetime.run,
+    "customers": customers.run,
+    "segments": segments.run,
 }
+ONLY_BY_NAME = {"large"}
+"""What takes so long that it has to be asked for."""
 
 
 def main() -> None:
@@ -38,10 +62,24 @@ def main() -> None:
         "--movielens", type=Path, default=_path("MOVIELENS"), help="An unpacked MovieLens set"
     )
     parser.add_argument("--online-retail", type=Path, default=_path("ONLINE_RETAIL"), help="The UCI file")
+    parser.add_argument("--lastfm", type=Path, default=_path("LASTFM"), help="An unpacked hetrec-lastfm")
+    parser.add_argument("--groceries", type=Path, default=_path("GROCERIES"), help="groceries.csv of arules")
+    parser.add_argument("--cdnow", type=Path, default=_path("CDNOW"), help="The sample of CDNOW")
+    parser.add_argument("--telco", type=Path, default=_path("TELCO"), help="The Telco churn table")
+    parser.add_argument("--trials", type=int, default=20, help="Of each peer in accuracy (default: 20)")
+    parser.add_argument(
+        "--search-seconds", type=float, default=40.0, help="Of Vitrine's search (default: 40)"
+    )
+    parser.add_argument("--threads", type=int, default=1, help="For algebra (default: 1)")
+    parser.add_argument("--scale", type=float, default=1.0, help="Of the sizes for large (default: 1)")
+    parser.add_argument("--family", help="For large: fit this family instead of the automatic choice")
+    parser.add_argument(
+        "--configs", nargs="+", default=["{}"], metavar="JSON", help="For large: recipes of the family"
+    )
     parser.add_argument("--database", default=os.environ.get("VITRINE_BENCH_DATABASE"), help="For topn")
-    parser.epilog = "Paths also from VITRINE_BENCH_MOVIELENS, _ONLINE_RETAIL and _DATABASE."
+    parser.epilog = "Paths also from VITRINE_BENCH_ and the option's name: VITRINE_BENCH_ONLINE_RETAIL …"
     given = vars(parser.parse_args())
-    names = given.pop("names") or list(MEASUREMENTS)
+    names = given.pop("names") or [name for name in MEASUREMENTS if name not in ONLY_BY_NAME]
     if unknown := [name for name in names if name not in MEASUREMENTS]:
         parser.error(f"no such measurement: {', '.join(unknown)} (there are {', '.join(MEASUREMENTS)})")
     if len(names) > 1:

@@ -16,4 +16,20 @@ class Options:
     """Interactions of a whole shop, for training."""
     movielens: Path | None
     online_retail: Path | None
+    lastfm: Path | None
+    groceries: Path | None
+    cdnow: Path | None
+    telco: Path | None
     database: str | None
+    trials: int
+    """Hyperparameters that each peer tries."""
+    search_seconds: float
+    """Time that Vitrine's own choice may take."""
+    threads: int
+    """Of both sides, where single algorithms race."""
+    scale: float
+    """Of the sizes for `large`, to try it out."""
+    family: str | None
+    """A family that `large` fits alone, instead of the automatic choice."""
+    configs: list[str]
+    """Its recipes, as JSON; each is fitted."""

@@ -1,7 +1,7 @@
 """Tiny data sets whose right answers are known."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -115,6 +115,18 @@ def world(
         event_weights=dict(weights),
     )
     return World(dataset, subjects, items)
+
+
+def befriended(made: World) -> World:
+    """The world in which each subject is tied to four users whose number is as even or odd as its own."""
+    dataset = made.dataset
+    ties = np.zeros((dataset.n_subjects, dataset.n_users), dtype=np.float32)
+    for row, subject in enumerate(made.subjects):
+        alike = [
+            user for user in range(dataset.n_users) if (user - int(subject[1:])) % 2 == 0 and user != row
+        ]
+        ties[row, [alike[(row + step) % len(alike)] for step in range(4)]] = 1.0
+    return World(replace(dataset, ties=csr_array(ties)), made.subjects, made.items)
 
 
 def _or_nan(number: float | None) -> float:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.exc import DBAPIError
 
-from app.cli import imports, keys, migrate, serve, train
+from app.cli import evaluate, imports, keys, migrate, serve, train
 from app.cli.console import fail, first_line
 from app.cli.demo.command import demo
 from app.core.errors import AppError
@@ -25,6 +25,7 @@ app.command("trainer")(serve.trainer)
 app.command("migrate")(migrate.migrate)
 app.add_typer(imports.app, name="import")
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate_command)
 app.command("demo")(demo)
 app.add_typer(keys.app, name="keys")
 

@@ -102,7 +102,7 @@ def _pairs(option: str, given: list[str]) -> dict[str, str]:
     return pairs
 
 
-class _Importing:
+class Importing:
     """Stores what a reader yields and keeps account of it."""
 
     def __init__(self, database: Database) -> None:
@@ -162,7 +162,7 @@ def _line(fields: dict[str, Any]) -> bytes:
 
 def _import(make: Any) -> None:
     database = open_database(Settings())
-    importing = _Importing(database)
+    importing = Importing(database)
     try:
         reader: Reader = make()
         with progress_bar() as bar:

@@ -6,7 +6,7 @@ ids, so that breaking ties by index is breaking them by item id.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class InteractionLog:
     """Price of a unit in the shop's currency; NaN where none was given."""
     occurred_at: NDArray[np.int64]
     """Milliseconds since the Unix epoch, ascending."""
+    order: NDArray[np.int32] | None = None
+    """Number of the order that an event belongs to, -1 for none; None where no event has one."""
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -48,6 +50,7 @@ class InteractionLog:
             quantity=self.quantity[chosen],
             price=self.price[chosen],
             occurred_at=self.occurred_at[chosen],
+            order=None if self.order is None else self.order[chosen],
         )
 
 
@@ -63,6 +66,8 @@ class ItemTable:
     tags: list[list[str]]
     price: NDArray[np.float32]
     """NaN where unknown."""
+    attributes: list[dict[str, Any]] = field(default_factory=list)
+    """The shop's own; empty where no item has any."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,10 @@ class Dataset:
     """Milliseconds since the Unix epoch: the time of the latest interaction, from which ages are taken."""
     event_weights: dict[str, float] = field(default_factory=dict)
     """Implicit weight by event name; a name that is missing weighs 0."""
+    ties: csr_array | None = None
+    """Weights of social ties, `(n_subjects, n_users)`, either way; None without any."""
+    user_attributes: list[dict[str, Any]] = field(default_factory=list)
+    """The shop's own, of each user; empty where no user has any."""
 
     @property
     def n_users(self) -> int:
@@ -104,6 +113,28 @@ class Histories:
     """Preference of each for each item, `(n_batch, n_items)` float32, non-negative; no entry: unknown."""
     ages: NDArray[np.float32]
     """Days since the last interaction, one for each stored entry of `matrix`."""
+    seen: csr_array | None = None
+    """All that each had to do with, `(n_batch, n_items)`, an entry for each item; None: as `matrix`."""
+    ties: csr_array | None = None
+    """Weights of the ties of each to the users of the training, `(n_batch, n_users)`; None without any."""
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
+
+    def take(self, rows: NDArray[np.int64]) -> "Histories":
+        """The histories of some rows, in the order given."""
+        ages = csr_array((self.ages, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        return Histories(
+            csr_array(self.matrix[rows]),
+            np.asarray(ages[rows].data, dtype=np.float32),
+            None if self.seen is None else csr_array(self.seen[rows]),
+            None if self.ties is None else csr_array(self.ties[rows]),
+        )
+
+    @property
+    def unseen(self) -> NDArray[np.bool_]:
+        """Which items each had nothing to do with, `(n_batch, n_items)`."""
+        unseen = np.ones(self.matrix.shape, dtype=np.bool_)
+        seen = self.matrix if self.seen is None else self.seen
+        unseen[np.repeat(np.arange(len(self)), np.diff(seen.indptr)), seen.indices] = False
+        return unseen

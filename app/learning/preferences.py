@@ -1,12 +1,15 @@
 """From events to preference: one definition, used by training and by every request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories, InteractionLog
+
+DISLIKED = -1.0
+"""Strength of the lowest rating, in weights, where liking is asked for."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +18,6 @@ class RatingScale:
 
     low: float
     high: float
-
-    @property
-    def middle(self) -> float:
-        return (self.low + self.high) / 2
 
 
 def rating_scale(log: InteractionLog) -> RatingScale | None:
@@ -34,19 +33,24 @@ def event_strengths(
     event_names: tuple[str, ...],
     event_weights: dict[str, float],
     scale: RatingScale | None,
+    lowest_rating: float = 0.0,
 ) -> NDArray[np.float32]:
     """Signed strength of each event, `(n,)` float32.
 
     The weight of the event's name, damped by quantity as `1 + log(quantity)`. A rating weighs from
-    `-weight` (the lowest of the scale) over 0 (its middle) to `+weight` (the highest); where the shop
-    only ever gives one rating, that rating counts as liking.
+    `lowest_rating * weight` (the lowest of the scale) to `weight` (the highest); where the shop only ever
+    gives one rating, that rating counts as liking.
+
+    As evidence of taste even a poor rating speaks for the kind of thing: who rated it chose it. Whether it
+    was liked is another question: with `DISLIKED` for the lowest rating, the middle of the scale is 0.
     """
     weights = np.array([event_weights.get(name, 0.0) for name in event_names] or [0.0], dtype=np.float32)
     strength = weights[event] * (1.0 + np.log(np.maximum(quantity, 1.0)))
     if scale is not None and "rate" in event_names:
         rated = (event == event_names.index("rate")) & np.isfinite(value)
         if scale.high > scale.low:
-            position = (value[rated] - scale.middle) / (scale.high - scale.middle)
+            position = (value[rated] - scale.low) / (scale.high - scale.low)
+            position = lowest_rating + (1.0 - lowest_rating) * position
         else:
             position = np.ones(int(rated.sum()), dtype=np.float32)
         strength[rated] = weights[event_names.index("rate")] * position
@@ -79,7 +83,7 @@ def histories(
     rows = np.repeat(np.arange(shape[0]), np.diff(total.indptr))[keep]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
     matrix = csr_array((data, total.indices[keep], indptr), shape=shape)
-    return Histories(matrix, ages[keep].astype(np.float32))
+    return Histories(matrix, ages[keep].astype(np.float32), None if keep.all() else csr_array(total))
 
 
 def dataset_histories(dataset: Dataset, half_life: float | None = None) -> Histories:
@@ -94,4 +98,6 @@ def dataset_histories(dataset: Dataset, half_life: float | None = None) -> Histo
         rating_scale(log),
     )
     ages = ((dataset.as_of - log.occurred_at) / DAY_MS).astype(np.float32)
-    return histories(log.subject, log.item, strength, ages, (dataset.n_subjects, dataset.n_items), half_life)
+    shape = (dataset.n_subjects, dataset.n_items)
+    found = histories(log.subject, log.item, strength, ages, shape, half_life)
+    return replace(found, ties=dataset.ties)

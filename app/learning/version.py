@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from app.learning.customers.segmentation import Segmentation, SegmentationConfig
 from app.learning.dataset import Histories
 from app.learning.preferences import RatingScale, event_strengths, histories
-from app.learning.ranking.blend import Blend, Blends, normalise
+from app.learning.ranking.blend import Blend, Blends, known_and_idle, normalise
+from app.learning.ranking.cold_items import ColdItems
 from app.learning.ratings.base import RatingModel
 from app.learning.ratings.biased_factorization import BiasedFactorization, BiasedFactorizationConfig
 from app.learning.recommenders.base import Recommender, Scores
 from app.learning.recommenders.registry import FAMILIES
 
-FORMAT = 1
+FORMAT = 2
 """Of the content that is written beside the arrays; raised when an older release could not read it."""
 
 
@@ -32,6 +33,7 @@ class ModelVersion:
     configs: dict[str, dict[str, Any]]
     """The recipe of each recommender, by family."""
     blends: Blends
+    cold: ColdItems
     rating_model: RatingModel | None
     rating_config: BiasedFactorizationConfig
     segmentation: Segmentation | None
@@ -66,11 +68,22 @@ class ModelVersion:
         """Normalised scores of each family that a blend uses, each `(n_batch, n_items)`."""
         return {family: normalise(self.recommenders[family].score(of)) for family in blend.weights}
 
+    def blend_for(self, history: Histories, exclude_seen: bool) -> Blend:
+        """The blend for a batch of one."""
+        known, idle = known_and_idle(history)
+        tied = history.ties is not None and history.ties.nnz > 0
+        return self.blends.of(int(known[0]), float(idle[0]), exclude_seen, tied)
+
+    def score(self, of: Histories, exclude_seen: bool) -> Scores:
+        """Scores of all items as they are served, `(n_batch, n_items)`."""
+        return self.cold.lend(self.blends.score(self.recommenders, of, exclude_seen))
+
     def to_store(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The version as content (JSON) and arrays."""
         arrays: dict[str, NDArray[Any]] = {"user_keys": self.user_keys, "item_keys": self.item_keys}
         for family, model in self.recommenders.items():
             arrays |= _prefixed(f"recommenders/{family}", model.arrays())
+        arrays |= _prefixed("cold", self.cold.arrays())
         if self.rating_model is not None:
             arrays |= _prefixed("ratings", self.rating_model.arrays())
         segments: dict[str, Any] | None = None
@@ -81,12 +94,7 @@ class ModelVersion:
             "format": FORMAT,
             "as_of": self.as_of,
             "families": self.configs,
-            "blends": {
-                "usual": self.blends.usual.weights,
-                "new": self.blends.new.weights,
-                "cold": self.blends.cold.weights,
-            },
-            "may_repeat": self.blends.may_repeat,
+            **self.blends.content,
             "ratings": {"fitted": self.rating_model is not None, "config": self.rating_config.model_dump()},
             "segmentation": {"found": segments, "config": self.segmentation_config.model_dump()},
             "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
@@ -121,10 +129,8 @@ class ModelVersion:
             item_keys=arrays["item_keys"],
             recommenders=recommenders,
             configs=dict(content["families"]),
-            blends=Blends(
-                **{name: Blend(dict(weights)) for name, weights in content["blends"].items()},
-                may_repeat=content["may_repeat"],
-            ),
+            blends=Blends.from_content(content),
+            cold=ColdItems.from_arrays(_below("cold", arrays)),
             rating_model=rating_model,
             rating_config=rating_config,
             segmentation=segmentation,

@@ -1,7 +1,7 @@
 """Whose taste is asked about: the events of a user, a session, a cart, read when the request comes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from app.db.bulk import keys_by_external_id
 from app.db.queries import interactions
+from app.db.queries.relations import ties_of
 from app.db.queries.users import user_key
 from app.db.rows import AnyRow
 from app.db.tables import items
@@ -17,6 +18,8 @@ from app.learning.dataset import DAY_MS, Histories
 from app.schemas.recommendations import SessionContext
 from app.services.live import LiveModel
 
+MAX_TIES = 200
+"""Strongest ties of a user that count."""
 MAX_EVENTS = 500
 """Latest events of a user or session that count."""
 
@@ -34,6 +37,8 @@ class Events:
     """Key of the user, if there may be older events than these."""
     known: bool = True
     """False for a user id that nobody has sent before."""
+    ties: list[tuple[int, float]] = field(default_factory=list)
+    """Key and weight of the users with whom the person is connected."""
 
     def add(self, item_key: int, name: str, occurred_at: int) -> None:
         """One event without value or quantity."""
@@ -50,6 +55,7 @@ def read_events(
     session: SessionContext | None,
     cart: Sequence[str],
     now: int,
+    with_ties: bool = False,
 ) -> Events:
     """All that the request and the database say of the person. Unknown items are passed over."""
     events = Events()
@@ -60,6 +66,8 @@ def read_events(
             latest = interactions.recent_of_user(connection, key, MAX_EVENTS)
             _take(events, latest)
             events.older_of = key if len(latest) == MAX_EVENTS else None
+            if with_ties:
+                events.ties = ties_of(connection, key, MAX_TIES)
     if session is not None and session.session_id is not None:
         _take(events, interactions.recent_of_session(connection, session.session_id, MAX_EVENTS))
     given = [(event.item_id, event.event) for event in session.events] if session is not None else []
@@ -83,7 +91,7 @@ def history_of(events: Events, model: LiveModel) -> Histories:
     present = max(model.version.as_of, int(occurred_at.max(initial=0)))
     ages = (present - occurred_at) / DAY_MS
     quantities = np.array(events.quantities, dtype=np.float32)[known]
-    return model.version.histories_of(
+    found = model.version.histories_of(
         np.zeros(len(known), dtype=np.int32),
         indexes[known].astype(np.int32),
         [events.names[place] for place in known],
@@ -92,6 +100,20 @@ def history_of(events: Events, model: LiveModel) -> Histories:
         ages.astype(np.float32),
         1,
     )
+    return replace(found, ties=_ties(events, model)) if events.ties else found
+
+
+def _ties(events: Events, model: LiveModel) -> csr_array:
+    """Weights of the ties to the users that the model knows, `(1, n_users)`."""
+    users = model.version.user_keys
+    weights: dict[int, float] = {}
+    for key, weight in events.ties:
+        place = int(np.searchsorted(users, key))
+        if place < len(users) and users[place] == key and weight > 0:
+            weights[place] = max(weight, weights.get(place, 0.0))
+    places = sorted(weights)
+    data = np.array([weights[place] for place in places], dtype=np.float32)
+    return csr_array((data, np.array(places, dtype=np.int32), [0, len(places)]), shape=(1, len(users)))
 
 
 def single_item_histories(items: NDArray[np.int32], n_items: int) -> Histories:

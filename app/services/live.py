@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 from anyio import to_thread
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from threadpoolctl import threadpool_limits
 
@@ -25,6 +26,7 @@ from app.db.queries.models import active_version
 from app.db.session import Database
 from app.learning.artifacts import ArtifactError, read_version
 from app.learning.version import ModelVersion
+from app.services.arrivals import Arrivals
 from app.services.catalogue import Catalogue
 
 log = structlog.get_logger(__name__)
@@ -40,6 +42,7 @@ class LiveModel:
     name: str
     version: ModelVersion
     content: dict[str, Any]
+    arrivals: Arrivals
     _by_key: NDArray[np.int64]
     _positions: NDArray[np.int64]
 
@@ -53,7 +56,9 @@ class LiveModel:
             raise ArtifactError(
                 f"version {name} is not one that this release can serve: {error!r}"
             ) from error
-        return cls(name, version, content, np.argsort(version.item_keys), np.empty(0, np.int64))
+        return cls(
+            name, version, content, Arrivals(version), np.argsort(version.item_keys), np.empty(0, np.int64)
+        )
 
     def indexes_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The model's index of each item, by database key; -1 where the training did not know it."""
@@ -62,6 +67,12 @@ class LiveModel:
         places = np.searchsorted(self.version.item_keys, keys, sorter=self._by_key)
         found = self._by_key[np.minimum(places, len(self._by_key) - 1)]
         return np.where(self.version.item_keys[found] == keys, found, -1)
+
+    def take_in(self, connection: Connection, catalogue: Catalogue) -> None:
+        """Compare the items that came since the training with those the model knows."""
+        keys = catalogue.keys
+        if self.arrivals.behind(len(keys)):
+            self.arrivals.refresh(connection, keys, self.indexes_of(keys) >= 0)
 
     def positions(self, catalogue: Catalogue) -> NDArray[np.int64]:
         """Position in the catalogue of each of the model's items; all of them are in it."""

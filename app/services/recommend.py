@@ -49,7 +49,9 @@ def recommend(connection: Connection, live: Live, request: RecommendationRequest
     now = now_ms()
     live.catalogue.refresh(connection)
     model = live.current
-    events = read_events(connection, request.user_id, request.session, request.item_ids, now)
+    events = read_events(
+        connection, request.user_id, request.session, request.item_ids, now, _uses_ties(model)
+    )
     may_repeat = model is not None and model.version.blends.may_repeat
     exclude_seen = not may_repeat if request.exclude_seen is None else request.exclude_seen
     left_out = [] if request.exclude_seen is False else _left_out(connection, events, exclude_seen, now)
@@ -60,7 +62,8 @@ def recommend(connection: Connection, live: Live, request: RecommendationRequest
     reasons: list[dict[str, Any]] = []
     if model is not None:
         history = history_of(events, model)
-        blend = model.version.blends.of(history.matrix.nnz, exclude_seen)
+        blend = model.version.blend_for(history, exclude_seen)
+        model.take_in(connection, live.catalogue)
         _pick_scored(
             picked, live, model, blend, model.version.family_scores(history, blend), allowed, request.n
         )
@@ -88,13 +91,13 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
     warnings = [] if model else ["No model is trained yet: all scores are 0."]
     scores = dict.fromkeys(request.item_ids, 0.0)
     if model is not None:
-        events = read_events(connection, request.user_id, request.session, [], now)
+        events = read_events(connection, request.user_id, request.session, [], now, _uses_ties(model))
         keys = keys_by_external_id(connection, items, sorted(scores))
         of_model = model.indexes_of(np.array(list(keys.values()), dtype=np.int64))
         history = history_of(events, model)
         blends = model.version.blends
-        blend = blends.of(history.matrix.nnz, exclude_seen=not blends.may_repeat)
-        combined = blend.combine(model.version.family_scores(history, blend))
+        blend = model.version.blend_for(history, exclude_seen=not blends.may_repeat)
+        combined = model.version.cold.lend(blend.combine(model.version.family_scores(history, blend)))
         for item_id, index in zip(keys, of_model, strict=True):
             if index >= 0:
                 scores[item_id] = float(combined[0, index])
@@ -108,6 +111,10 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         ],
         "warnings": warnings,
     }
+
+
+def _uses_ties(model: LiveModel | None) -> bool:
+    return model is not None and "social" in model.version.blends.families
 
 
 def _allowed(
@@ -157,8 +164,12 @@ def _pick_scored(
     n: int,
 ) -> None:
     """The best items for which any model has evidence."""
-    combined = blend.combine(scores)
-    positions = model.positions(live.catalogue)
+    combined = model.version.cold.lend(blend.combine(scores))
+    came, lent = model.arrivals.lend(combined)
+    # Another request may have taken in further items since.
+    came, lent = came[came < len(allowed)], lent[:, came < len(allowed)]
+    positions = np.concatenate([model.positions(live.catalogue), came])
+    combined = np.hstack([combined, lent])
     mask = allowed[positions] & (combined[0] > 0)
     chosen, best = top_k(combined, n, mask)
     families = list(blend.weights)
@@ -166,8 +177,10 @@ def _pick_scored(
     for index, score in zip(chosen[0], best[0], strict=True):
         if index < 0:
             break
-        family = families[int(np.argmax(shares[:, index]))]
-        picked.add(int(positions[index]), float(score), FAMILIES[family].source)
+        source = "content"
+        if index < shares.shape[1] and shares[:, index].any():
+            source = FAMILIES[families[int(np.argmax(shares[:, index]))]].source
+        picked.add(int(positions[index]), float(score), source)
 
 
 def _fill(connection: Connection, picked: _Picked, live: Live, allowed: NDArray[np.bool_], n: int) -> None:

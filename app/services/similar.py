@@ -10,12 +10,12 @@ from app.core.errors import ModelNotReady, NotFound
 from app.db.queries.items import find_item
 from app.db.queries.users import external_ids, user_key
 from app.db.rows import AnyRow
-from app.learning.dataset import ItemTable
 from app.learning.ranking.blend import normalise
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.content import Content
 from app.learning.recommenders.user_neighbours import UserNeighbours
+from app.services.arrivals import item_table
 from app.services.histories import history_of, read_events, single_item_histories
 from app.services.live import Live, LiveModel
 
@@ -99,22 +99,11 @@ def _item_scores(model: LiveModel, row: AnyRow, by: By) -> tuple[Scores, list[st
     if isinstance(content, Content) and (by != "behaviour" or index < 0):
         if index < 0 and by == "behaviour":
             warnings.append("The item is newer than the model: it is compared by content.")
-        parts.append(normalise(content.similar(content.vectorise(_as_table(row)))))
+        parts.append(normalise(content.similar(content.vectorise(item_table([row])))))
     if not parts:
         warnings.append("The model has nothing to compare this item by.")
         return np.zeros((1, n_items), dtype=np.float32), warnings
     return np.asarray(sum(parts) / np.float32(len(parts)), dtype=np.float32), warnings
-
-
-def _as_table(row: AnyRow) -> ItemTable:
-    return ItemTable(
-        title=[row.title or ""],
-        description=[row.description or ""],
-        categories=[row.categories],
-        brand=[row.brand or ""],
-        tags=[row.tags],
-        price=np.array([row.price], dtype=np.float32),
-    )
 
 
 def _listed(

@@ -1,21 +1,26 @@
 """The blends of a version, each chosen on the histories that it will meet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from app.learning.dataset import Histories
+from app.learning.dataset import Dataset, Histories
 from app.learning.evaluation.blending import ScoreBatch, collect_candidates, learn_blend
-from app.learning.evaluation.harness import batches, take_histories
+from app.learning.evaluation.harness import batches, evaluate_top_n
 from app.learning.ranking.blend import Blend, Blends, normalise
+from app.learning.ranking.cold_items import ColdItems
 from app.learning.recommenders.base import NotEnoughData, Recommender
+from app.learning.recommenders.content import Content
 from app.learning.recommenders.sparse import most_recent_histories
 from app.training.judging import LIST_LENGTH, Audience
 from app.training.progress import Progress
 
 COLD_ITEMS = 2
 """Latest items to which histories are cut to stand for those of newcomers."""
+COLD_FACTORS = (0.9, 0.7, 0.5, 0.3)
+"""Of the score that an item without a history inherits; the largest that costs next to nothing is taken."""
+COLD_COST = 0.01
 LEAST_USERS = 10
 _DEFAULT = {
     "item_neighbours": 0.25,
@@ -47,18 +52,89 @@ def refit_blend(blend: Blend, models: dict[str, Recommender]) -> Blend:
 
 
 def choose_blends(
-    models: dict[str, Recommender], audience: Audience, may_repeat: bool, progress: Progress
+    models: dict[str, Recommender],
+    back: Audience,
+    everybody: Audience,
+    idle: Audience | None,
+    idle_after: float,
+    may_repeat: bool,
+    progress: Progress,
 ) -> Blends:
-    """Learn weights for the usual list, for lists without seen items, and for newcomers."""
-    usual = _choose(models, audience, not may_repeat, progress.part("evaluate", 0.0, 0.4))
+    """Learn weights for the usual list, for lists without seen items, for newcomers and for the idle.
+
+    `back` are users who came back, `idle` others who were away for longer than `idle_after` days; None
+    where those who came back stand for all. The usual list has to please `everybody`: both, then.
+    """
+    usual = _choose(models, everybody, not may_repeat, progress.part("evaluate", 0.0, 0.3))
     new = usual
     if may_repeat:
-        unseen = audience.without_seen()
+        unseen = back.without_seen()
         if len(unseen.histories) >= LEAST_USERS:
-            new = _choose(models, unseen, True, progress.part("evaluate", 0.4, 0.7))
-    newcomers = Audience(most_recent_histories(audience.histories, COLD_ITEMS), audience.wanted)
-    cold = _choose(models, newcomers, not may_repeat, progress.part("evaluate", 0.7, 1.0))
-    return Blends(usual, new, cold, may_repeat)
+            new = _choose(models, unseen, True, progress.part("evaluate", 0.3, 0.5))
+    newcomers = Audience(most_recent_histories(back.histories, COLD_ITEMS), back.wanted)
+    cold = _choose(models, newcomers, not may_repeat, progress.part("evaluate", 0.5, 0.8))
+    social = _social(models, newcomers, cold, not may_repeat, progress.part("evaluate", 0.8, 0.85))
+    if idle is None or len(idle.histories) < LEAST_USERS:
+        return Blends(usual, new, cold, social, usual, float("inf"), may_repeat)
+    away = _choose(models, idle, not may_repeat, progress.part("evaluate", 0.85, 1.0))
+    return Blends(usual, new, cold, social, away, idle_after, may_repeat)
+
+
+def cold_items(models: Mapping[str, Recommender], dataset: Dataset, factor: float) -> ColdItems:
+    """The items of the data set that nobody chose, and what they are described like."""
+    content = models.get("content")
+    if not isinstance(content, Content):
+        return ColdItems.none(dataset.n_items)
+    chosen = np.zeros(dataset.n_items, dtype=np.bool_)
+    chosen[dataset.log.item] = True
+    return ColdItems.of(content.similarities, chosen, factor)
+
+
+def choose_cold_factor(
+    models: Mapping[str, Recommender],
+    blends: Blends,
+    audience: Audience,
+    dataset: Dataset,
+) -> float:
+    """How far items without a history are trusted: as far as it costs the audience next to nothing."""
+    cold = cold_items(models, dataset, 1.0)
+    if not len(cold.items):
+        return COLD_FACTORS[0]
+    everybody = np.arange(len(audience.histories), dtype=np.int64)
+
+    def quality(factor: float) -> float:
+        trusted = cold.with_factor(factor)
+        return evaluate_top_n(
+            lambda some: trusted.lend(blends.score(models, some, not blends.may_repeat)),
+            audience.histories,
+            everybody,
+            audience.wanted,
+            LIST_LENGTH,
+            not blends.may_repeat,
+        ).means["ndcg"]
+
+    found = {factor: quality(factor) for factor in COLD_FACTORS}
+    enough = (1.0 - COLD_COST) * max(found.values())
+    return next(factor for factor, value in found.items() if value >= enough)
+
+
+def _social(
+    models: dict[str, Recommender],
+    newcomers: Audience,
+    cold: Blend,
+    exclude_seen: bool,
+    progress: Progress,
+) -> Blend:
+    """For newcomers with ties: what their circle likes counts most, unless it is measured otherwise."""
+    ties = newcomers.histories.ties
+    if ties is None or "social" not in models:
+        return cold
+    tied = np.flatnonzero(np.diff(ties.indptr)).astype(np.int64)
+    if len(tied) >= LEAST_USERS:
+        circle = Audience(newcomers.histories.take(tied), csr_array(newcomers.wanted[tied]))
+        return _choose(models, circle, exclude_seen, progress)
+    weights = {name: 0.5 * weight for name, weight in cold.weights.items() if name != "social"}
+    return Blend({**weights, "social": 1.0 - sum(weights.values())})
 
 
 def _choose(
@@ -69,7 +145,7 @@ def _choose(
         for number, part in enumerate(parts):
             some = _slice(audience.histories, part)
             scores = {name: normalise(model.score(some)) for name, model in models.items()}
-            yield ScoreBatch(scores, csr_array(some.matrix) if exclude_seen else None)
+            yield ScoreBatch(scores, some.unseen if exclude_seen else None)
             progress.done((number + 1) / len(parts))
 
     candidates = collect_candidates(score_batches())
@@ -77,4 +153,4 @@ def _choose(
 
 
 def _slice(histories: Histories, part: slice) -> Histories:
-    return take_histories(histories, np.arange(part.start, part.stop, dtype=np.int64))
+    return histories.take(np.arange(part.start, part.stop, dtype=np.int64))

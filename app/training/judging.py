@@ -1,23 +1,22 @@
-"""The judgement of a trial: the new blend beside popularity and beside the one that is served."""
+"""The judgement of a trial: the new blends beside popularity and beside those that are served."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Histories
-from app.learning.evaluation.harness import TopNEvaluation, evaluate_top_n, take_histories
+from app.learning.evaluation.background import Background
+from app.learning.evaluation.beyond import beyond_accuracy
+from app.learning.evaluation.groups import ndcg_by_group
+from app.learning.evaluation.harness import TopNEvaluation, evaluate_top_n
 from app.learning.evaluation.metrics import bootstrap_interval, paired_interval
-from app.learning.ranking.blend import Blend, Blends, normalise
-from app.learning.recommenders.base import Recommender, Scores
+from app.learning.ranking.blend import Blend, Blends, known_and_idle
+from app.learning.recommenders.base import Recommender
 from app.training.progress import Progress
 
 LIST_LENGTH = 10
-_GROUPS = (("light", 1, 5), ("medium", 6, 20), ("heavy", 21, 2**31))
-"""Users by the number of items in their histories."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +29,10 @@ class Audience:
 
     def without_seen(self) -> "Audience":
         """Those who chose something new, and only that."""
-        seen = csr_array(self.histories.matrix, copy=True)
-        seen.data = np.ones_like(seen.data)
-        new = csr_array(self.wanted - self.wanted.multiply(seen))
+        new = csr_array(self.wanted.multiply(self.histories.unseen))
         new.eliminate_zeros()
         rows = np.flatnonzero(np.diff(new.indptr)).astype(np.int64)
-        return Audience(take_histories(self.histories, rows), csr_array(new[rows]))
+        return Audience(self.histories.take(rows), csr_array(new[rows]))
 
 
 @dataclass(frozen=True)
@@ -51,53 +48,79 @@ def judge(
     models: dict[str, Recommender],
     audience: Audience,
     blends: Blends,
-    served: Blend | None,
+    served: Blends | Blend | None,
     rng: np.random.Generator,
     progress: Progress,
+    background: Background | None = None,
 ) -> Verdict:
-    """Compare on nDCG, pairwise by user.
+    """Compare on nDCG, pairwise by user, everybody by the blend that they would be served with.
 
-    Where the blend that is served is better beyond chance, the new version goes on with it: its data is
-    fresher all the same. What is worse than popularity beyond chance is rejected.
+    Where what is served is better beyond chance, the new version goes on with it: its data is fresher all
+    the same. What is worse than popularity beyond chance is rejected. `background` gives the figures the
+    measures beside accuracy.
     """
-    rivals = _Rivals(models, audience, exclude_seen=not blends.may_repeat)
-    new = rivals.evaluate(blends.usual)
-    figures: dict[str, Any] = {}
-    known = {name: weight for name, weight in served.weights.items() if name in models} if served else {}
-    progress.done(0.4)
-    if known:
-        active = rivals.evaluate(Blend(known))
-        figures["active"] = _figures(active, rng)
-        low, high = paired_interval(new.per_user["ndcg"], active.per_user["ndcg"], rng)
-        figures["gain_over_active"] = {"ndcg": [low, high], "adopted": high < 0}
-        if high < 0:
-            total = sum(known.values())
-            kept = Blend({name: weight / total for name, weight in known.items()})
-            new, blends = active, replace(blends, usual=kept)
-    figures["new"] = _figures(new, rng)
+    rivals = _Rivals(models, audience, not blends.may_repeat, background)
+    judged = {"new": rivals.evaluate(blends)}
+    gains: dict[str, Any] = {}
     rejected = None
-    if "popularity" in models:
-        popular = rivals.evaluate(Blend({"popularity": 1.0}))
-        figures["popularity"] = _figures(popular, rng)
-        low, high = paired_interval(new.per_user["ndcg"], popular.per_user["ndcg"], rng)
-        figures["gain_over_popularity"] = {"ndcg": [low, high]}
-        figures["groups"] = _by_group(audience, new, popular)
+    kept = _kept(served, blends, models)
+    progress.done(0.4)
+    if kept is not None:
+        judged["active"] = rivals.evaluate(kept)
+        low, high = _gain(judged, "active", rng)
+        gains["gain_over_active"] = {"ndcg": [low, high], "adopted": high < 0}
         if high < 0:
+            judged["new"], blends = judged["active"], kept
+    if "popularity" in models:
+        judged["popularity"] = rivals.evaluate(Blends.single(Blend({"popularity": 1.0})))
+        low, high = _gain(judged, "popularity", rng)
+        gains["gain_over_popularity"] = {"ndcg": [low, high]}
+        if high < 0:
+            new, popular = (judged[name].means["ndcg"] for name in ("new", "popularity"))
             rejected = (
-                f"worse than popularity: nDCG@{LIST_LENGTH} {new.means['ndcg']:.4f} against "
-                f"{popular.means['ndcg']:.4f}, 95 % interval of the difference {low:.4f} to {high:.4f}"
+                f"worse than popularity: nDCG@{LIST_LENGTH} {new:.4f} against {popular:.4f}, "
+                f"95 % interval of the difference {low:.4f} to {high:.4f}"
             )
+    progress.done(0.8)
+    figures: dict[str, Any] = {name: rivals.figures(found, rng) for name, found in judged.items()}
+    figures |= gains
+    known, _ = known_and_idle(audience.histories)
+    figures["groups"] = ndcg_by_group(
+        known,
+        {"" if name == "new" else f"{name}_": found.per_user["ndcg"] for name, found in judged.items()},
+        rng,
+    )
+    if background is not None:
+        figures["diversity_from"] = background.vectors_from
     progress.done(1.0)
     return Verdict(figures, blends, rejected)
 
 
-def blended(models: dict[str, Recommender], blend: Blend) -> Callable[[Histories], Scores]:
-    """The scoring function of a blend of fitted models."""
+def _kept(served: Blends | Blend | None, blends: Blends, models: dict[str, Recommender]) -> Blends | None:
+    """What would be served if the blends stayed what they are; None without any or without its families.
 
-    def score(histories: Histories) -> Scores:
-        return blend.combine({name: normalise(models[name].score(histories)) for name in blend.weights})
+    A single blend is the one of the usual list; the others are the new ones then.
+    """
+    if served is None:
+        return None
+    named = {"usual": served} if isinstance(served, Blend) else served.named
+    left: dict[str, Blend] = {}
+    for name, blend in named.items():
+        weights = {family: weight for family, weight in blend.weights.items() if family in models}
+        total = sum(weights.values())
+        if total > 0:
+            left[name] = Blend({family: weight / total for family, weight in weights.items()})
+    if "usual" not in left:
+        return None
+    if not blends.may_repeat:
+        # The usual list is one without seen items then, so it is the blend for these that counts.
+        left.setdefault("new", left["usual"])
+    kept = blends.with_blends(left)
+    return kept if isinstance(served, Blend) else replace(kept, idle_after=served.idle_after)
 
-    return score
+
+def _gain(judged: dict[str, TopNEvaluation], over: str, rng: np.random.Generator) -> tuple[float, float]:
+    return paired_interval(judged["new"].per_user["ndcg"], judged[over].per_user["ndcg"], rng)
 
 
 @dataclass(frozen=True)
@@ -105,36 +128,27 @@ class _Rivals:
     models: dict[str, Recommender]
     audience: Audience
     exclude_seen: bool
+    background: Background | None
 
-    def evaluate(self, blend: Blend) -> TopNEvaluation:
-        everybody = np.arange(len(self.audience.histories), dtype=np.int64)
+    def evaluate(self, blends: Blends) -> TopNEvaluation:
         return evaluate_top_n(
-            blended(self.models, blend),
+            lambda histories: blends.score(self.models, histories, self.exclude_seen),
             self.audience.histories,
-            everybody,
+            np.arange(len(self.audience.histories), dtype=np.int64),
             self.audience.wanted,
             LIST_LENGTH,
             self.exclude_seen,
         )
 
-
-def _figures(evaluation: TopNEvaluation, rng: np.random.Generator) -> dict[str, Any]:
-    low, high = bootstrap_interval(evaluation.per_user["ndcg"], rng)
-    return {**evaluation.means, "coverage": evaluation.coverage, "ndcg_interval": [low, high]}
-
-
-def _by_group(
-    audience: Audience, new: TopNEvaluation, popular: TopNEvaluation
-) -> dict[str, dict[str, float]]:
-    """nDCG by how much is known of the users."""
-    known: NDArray[np.int64] = np.diff(audience.histories.matrix.indptr)
-    groups = {}
-    for name, least, most in _GROUPS:
-        members = (known >= least) & (known <= most)
-        if members.any():
-            groups[name] = {
-                "users": int(members.sum()),
-                "ndcg": float(new.per_user["ndcg"][members].mean()),
-                "popularity_ndcg": float(popular.per_user["ndcg"][members].mean()),
-            }
-    return groups
+    def figures(self, evaluation: TopNEvaluation, rng: np.random.Generator) -> dict[str, Any]:
+        beyond: dict[str, Any] = {}
+        if self.background is not None:
+            beyond = beyond_accuracy(
+                evaluation.ranked, self.audience.histories.matrix, self.background
+            ).figures
+        return {
+            **evaluation.means,
+            "coverage": evaluation.coverage,
+            **beyond,
+            "ndcg_interval": list(bootstrap_interval(evaluation.per_user["ndcg"], rng)),
+        }

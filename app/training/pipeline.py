@@ -15,11 +15,10 @@ from app.learning.customers.features import customer_features
 from app.learning.customers.segmentation import Segmentation, SegmentationConfig, fit_segmentation
 from app.learning.dataset import Dataset
 from app.learning.preferences import rating_scale
-from app.learning.ranking.blend import Blends
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
 from app.learning.recommenders.base import NotEnoughData
 from app.learning.version import ModelVersion
-from app.training.blends import refit_blend
+from app.training.blends import cold_items, refit_blend
 from app.training.fitting import fit_ratings, fit_recommenders
 from app.training.progress import Progress
 from app.training.snapshot import Snapshot, load_snapshot
@@ -53,6 +52,14 @@ class Recipe:
     segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
 
 
+@dataclass(frozen=True)
+class Learned:
+    """A model of all data and the trial that chose it."""
+
+    model: ModelVersion
+    trial: Trial
+
+
 def train(
     database: Database,
     artifacts: Path,
@@ -72,11 +79,21 @@ def train(
             f"training needs at least {LEAST_INTERACTIONS} interactions with items, "
             f"there are {len(dataset.log)}"
         )
+    learned = learn(dataset, recipe, active, progress.part("search", 0.15, 0.9))
+    return _store(artifacts, version, found, learned, progress.part("publish", 0.9, 1.0))
+
+
+def learn(dataset: Dataset, recipe: Recipe, active: Mapping[str, Any] | None, progress: Progress) -> Learned:
+    """Choose, tune and blend on the data set itself, then fit what was chosen to all of it.
+
+    `active` is the content of the version that is served now, if any: the search begins from it. Raises
+    NotEnoughData where there is nothing to learn from, Interrupted where the run must stop.
+    """
     rng = np.random.default_rng(recipe.seed)
-    part = progress.part("search", 0.15, 0.6)
+    part = progress.part("search", 0.0, 0.6)
     trial = run_trial(dataset, recipe.rating, active, recipe.search_seconds, rng, part)
-    model = _fit_all(dataset, trial, recipe, rng, progress.part("fit", 0.6, 0.9))
-    return _store(artifacts, version, found, model, trial, progress.part("publish", 0.9, 1.0))
+    model = _fit_all(dataset, trial, recipe, rng, progress.part("fit", 0.6, 1.0))
+    return Learned(model, trial)
 
 
 def _fit_segmentation(
@@ -95,12 +112,8 @@ def _fit_all(
     wanted = {*trial.blends.families, *ALWAYS}
     configs = {name: config for name, config in trial.configs.items() if name in wanted}
     models = fit_recommenders(dataset, configs, rng, progress.part("fit", 0.0, 0.8))
-    blends = Blends(
-        usual=refit_blend(trial.blends.usual, models),
-        new=refit_blend(trial.blends.new, models),
-        cold=refit_blend(trial.blends.cold, models),
-        may_repeat=trial.blends.may_repeat,
-    )
+    named = {name: refit_blend(blend, models) for name, blend in trial.blends.named.items()}
+    blends = trial.blends.with_blends(named)
     ratings = fit_ratings(recipe.rating, dataset, rng)
     progress.done(0.9)
     segmentation = _fit_segmentation(recipe.segmentation, dataset, rng)
@@ -110,6 +123,7 @@ def _fit_all(
         recommenders=models,
         configs={name: configs[name] for name in models},
         blends=blends,
+        cold=cold_items(models, dataset, trial.cold_factor),
         rating_model=ratings,
         rating_config=recipe.rating,
         segmentation=segmentation,
@@ -120,10 +134,9 @@ def _fit_all(
     )
 
 
-def _store(
-    artifacts: Path, version: str, found: Snapshot, model: ModelVersion, trial: Trial, progress: Progress
-) -> Trained:
-    content, arrays = model.to_store()
+def _store(artifacts: Path, version: str, found: Snapshot, learned: Learned, progress: Progress) -> Trained:
+    content, arrays = learned.model.to_store()
+    trial = learned.trial
     dataset = found.dataset
     times = dataset.log.occurred_at
     content["data"] = {

@@ -1,12 +1,13 @@
 """The shop's data as of one moment, read in streams into compact arrays."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array, vstack
 
 from app.core.clock import now_ms
 from app.db.queries import snapshot
@@ -29,23 +30,51 @@ def load_snapshot(database: Database, event_weights: dict[str, float], progress:
     """Read users, items and interactions in one transaction, so that they fit each other."""
     with database.snapshot() as connection:
         sizes = snapshot.table_sizes(connection)
-        user_keys = _keys(snapshot.stream_users(connection))
+        user_keys, user_attributes = _users(snapshot.stream_users(connection))
+        ties = _ties(snapshot.stream_relations(connection), user_keys)
         item_keys, items = _items(snapshot.stream_items(connection))
         names = snapshot.event_names(connection)
         columns = _Columns()
         for rows in snapshot.stream_interactions(connection):
             columns.add(rows)
             progress.done(len(columns) / max(1, sizes["interactions"]))
-    return columns.snapshot(user_keys, item_keys, items, names, event_weights)
+    found = columns.snapshot(user_keys, item_keys, items, names, event_weights)
+    dataset = replace(found.dataset, user_attributes=user_attributes)
+    if ties is not None:
+        sessions = dataset.n_subjects - dataset.n_users
+        none = csr_array((sessions, dataset.n_users), dtype=np.float32)
+        dataset = replace(dataset, ties=csr_array(vstack([ties, none], format="csr")))
+    return replace(found, dataset=dataset)
 
 
-def _keys(chunks: Iterable[Rows]) -> NDArray[np.int64]:
-    return np.array([key for rows in chunks for (key,) in rows], dtype=np.int64)
+def _users(chunks: Iterable[Rows]) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
+    """Keys, ascending, and attributes; no attributes where no user has any."""
+    keys: list[int] = []
+    attributes: list[dict[str, Any]] = []
+    for rows in chunks:
+        keys += [key for key, _ in rows]
+        attributes += [_object(value) for _, value in rows]
+    return np.array(keys, dtype=np.int64), attributes if any(attributes) else []
+
+
+def _ties(chunks: Iterable[Rows], user_keys: NDArray[np.int64]) -> csr_array | None:
+    """Weights of ties, `(n_users, n_users)`: a tie that one of the two has named holds for both."""
+    rows = [row for chunk in chunks for row in chunk]
+    if not rows:
+        return None
+    one, other, weight = (np.array(column) for column in zip(*rows, strict=True))
+    left, right = np.searchsorted(user_keys, one), np.searchsorted(user_keys, other)
+    shape = (len(user_keys), len(user_keys))
+    named = csr_array(coo_array((np.maximum(weight, 0.0).astype(np.float32), (left, right)), shape=shape))
+    ties = csr_array(named.maximum(csr_array(named.T)))
+    ties.eliminate_zeros()
+    return ties
 
 
 def _items(chunks: Iterable[Rows]) -> tuple[NDArray[np.int64], ItemTable]:
     """Keys and columns of the items in order of their external ids."""
     rows = sorted((row for chunk in chunks for row in chunk), key=lambda row: str(row[1]))
+    attributes = [_object(row[8]) for row in rows]
     table = ItemTable(
         title=[row[2] or "" for row in rows],
         description=[row[3] or "" for row in rows],
@@ -53,6 +82,7 @@ def _items(chunks: Iterable[Rows]) -> tuple[NDArray[np.int64], ItemTable]:
         brand=[row[5] or "" for row in rows],
         tags=[_list(row[6]) for row in rows],
         price=np.array([row[7] for row in rows], dtype=np.float32),
+        attributes=attributes if any(attributes) else [],
     )
     return np.array([row[0] for row in rows], dtype=np.int64), table
 
@@ -63,20 +93,35 @@ def _list(value: str | list[str]) -> list[str]:
     return parsed
 
 
+_NOTHING: dict[str, Any] = {}
+
+
+def _object(value: str | dict[str, Any]) -> dict[str, Any]:
+    parsed: dict[str, Any] = orjson.loads(value) if isinstance(value, str) else value
+    return parsed or _NOTHING  # one empty object for all: most have none
+
+
 class _Columns:
     """Interactions as they come, chunk by chunk, already in the types in which they are kept."""
 
-    _TYPES = (np.int64, np.int64, np.int64, np.int16, np.float32, np.float32, np.float32, np.int64, np.int64)
+    _TYPES: tuple[type[np.generic], ...] = (
+        *(np.int64, np.int64, np.int64, np.int16, np.float32, np.float32, np.float32),
+        *(np.int64, np.int64, np.int32),
+    )
 
     def __init__(self) -> None:
         self._chunks: list[tuple[NDArray[Any], ...]] = []
+        self._orders: dict[str, int] = {"": -1}
         self._length = 0
 
     def __len__(self) -> int:
         return self._length
 
     def add(self, rows: Rows) -> None:
-        columns = zip(zip(*rows, strict=True), self._TYPES, strict=True)
+        *plain, order_ids = zip(*rows, strict=True)
+        orders = self._orders
+        codes = [orders.setdefault(name, len(orders) - 1) for name in order_ids]
+        columns = zip([*plain, codes], self._TYPES, strict=True)
         # None becomes NaN in a column of floats; columns of integers come without None.
         self._chunks.append(tuple(np.array(column, dtype=kind) for column, kind in columns))
         self._length += len(rows)
@@ -119,6 +164,7 @@ class _Columns:
             quantity=quantity[order],
             price=self._column(6)[order],
             occurred_at=occurred_at[order],
+            order=self._column(9)[order] if len(self._orders) > 1 else None,
         )
         dataset = Dataset(
             user_keys=user_keys,

@@ -1,7 +1,7 @@
 """The trial that precedes a version: fitted on the past, judged on what came after.
 
 The families learn from one part of the interactions, their hyperparameters found by a search. Of the users
-who went on, one half chooses hyperparameters and blends, the other half judges them, beside popularity and
+who went on, some choose hyperparameters and blends, the others judge them, beside popularity and
 beside the blend that is served now.
 """
 
@@ -11,19 +11,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from app.learning.dataset import Dataset, InteractionLog
-from app.learning.evaluation.harness import evaluate_ratings, evaluate_top_n, take_histories
-from app.learning.evaluation.splits import Split, choose_split, relevant
+from app.learning.dataset import Dataset, Histories, InteractionLog
+from app.learning.evaluation.background import background
+from app.learning.evaluation.harness import evaluate_ratings, evaluate_top_n
+from app.learning.evaluation.splits import Split, choose_split
 from app.learning.preferences import dataset_histories
-from app.learning.ranking.blend import Blend, Blends
+from app.learning.ranking.blend import Blends
 from app.learning.ratings.base import dataset_ratings, log_ratings
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
 from app.learning.recommenders.base import NotEnoughData, Recommender
 from app.learning.recommenders.registry import FAMILIES
-from app.training.blends import choose_blends, default_blend
+from app.training.blends import COLD_FACTORS, choose_blends, choose_cold_factor, default_blend
 from app.training.fitting import fit_ratings
+from app.training.holdout import Asked, hold_out
 from app.training.judging import LIST_LENGTH, Audience, judge
 from app.training.progress import Progress
 from app.training.sampling import sample_subjects
@@ -31,9 +32,11 @@ from app.training.search import SearchResult, search
 
 ALWAYS = ("popularity", "item_neighbours", "user_neighbours", "content")
 """Families that calls other than recommendations ask, whatever the blends use."""
-VALIDATION_USERS = 600
+VALIDATION_USERS = 1_000
 SEARCH_USERS = 400
 """Of the validation users, those on whom the search judges."""
+CHOOSING_SHARE = 0.6
+"""Of the users asked about: on these hyperparameters and blends are chosen, on the others they are judged."""
 TEST_USERS = 5_000
 LEAST_USERS = 10
 """Users needed on each side to choose and to judge."""
@@ -50,6 +53,8 @@ class Trial:
     blends: Blends
     configs: dict[str, dict[str, Any]]
     """The recipe of each family that could be fitted."""
+    cold_factor: float
+    """How far items without a history are trusted, see `ColdItems`."""
     evaluation: dict[str, Any]
     rejected: str | None
 
@@ -72,19 +77,17 @@ def run_trial(
     progress.done(0.05)
     repeats = _repeat_share(split)
     may_repeat = repeats >= REPEATS_MATTER
-    users, wanted = relevant(split, exclude_seen=not may_repeat)
+    held = hold_out(split, not may_repeat, 2 * VALIDATION_USERS, rng)
+    split = held.split
     histories = dataset_histories(split.train)
-    order = rng.permutation(len(users))
-    half = len(users) // 2
-    validation = np.sort(order[:half][:VALIDATION_USERS])
-    test = np.sort(order[half:][:TEST_USERS])
-    enough = min(len(validation), len(test)) >= LEAST_USERS
-    searchers = np.sort(rng.permutation(validation)[:SEARCH_USERS])
+    validation, test = _halves(held.back, VALIDATION_USERS, rng)
+    idle, idle_test = (None, None) if held.idle is None else _halves(held.idle, VALIDATION_USERS, rng)
+    enough = min(len(validation.users), len(test.users)) >= LEAST_USERS
+    searchers = _searchers(validation, idle, rng)
 
     def quality(model: Recommender) -> float:
-        chosen = csr_array(wanted[searchers])
         judged = evaluate_top_n(
-            model.score, histories, users[searchers], chosen, LIST_LENGTH, exclude_seen=not may_repeat
+            model.score, histories, searchers.users, searchers.wanted, LIST_LENGTH, not may_repeat
         )
         return judged.means["ndcg"]
 
@@ -102,21 +105,59 @@ def run_trial(
     if not models:
         raise NotEnoughData("; ".join(f"{name}: {why}" for name, why in found.left_out.items()))
     if enough:
-        audience = Audience(take_histories(histories, users[validation]), csr_array(wanted[validation]))
-        blends = choose_blends(models, audience, may_repeat, progress.part("evaluate", 0.6, 0.8))
+        everybody = _audience(histories, validation.with_others(idle, equally=True))
+        blends = choose_blends(
+            models,
+            _audience(histories, validation),
+            everybody,
+            None if idle is None else _audience(histories, idle),
+            held.idle_after,
+            may_repeat,
+            progress.part("evaluate", 0.6, 0.8),
+        )
+        cold_factor = choose_cold_factor(models, blends, everybody, split.train)
     else:
-        blend = default_blend(models)
-        blends = Blends(usual=blend, new=blend, cold=blend, may_repeat=may_repeat)
-    evaluation = _protocol(split, len(validation), len(test), may_repeat, repeats, found)
+        cold_factor = COLD_FACTORS[1]
+        blends = Blends.single(default_blend(models), may_repeat)
+    evaluation = _protocol(split, len(validation.users), len(test.users), may_repeat, repeats, found)
     rejected = None
     if enough:
-        audience = Audience(take_histories(histories, users[test]), csr_array(wanted[test]))
-        verdict = judge(models, audience, blends, _served(active), rng, progress.part("evaluate", 0.8, 0.95))
+        verdict = judge(
+            models,
+            _audience(histories, test.with_others(idle_test)),
+            blends,
+            _served(active),
+            rng,
+            progress.part("evaluate", 0.8, 0.95),
+            background(histories, split.train.items, models, rng),
+        )
         evaluation["top_n"], blends, rejected = verdict.figures, verdict.blends, verdict.rejected
     evaluation["ratings"] = _judge_ratings(split, rating_config, rng)
     progress.part("gate", 0.95, 1.0).done(1.0)
     configs = {name: entry.config.model_dump() for name, entry in found.found.items()}
-    return Trial(blends, configs, evaluation, rejected)
+    return Trial(blends, configs, cold_factor, evaluation, rejected)
+
+
+def _halves(asked: Asked, most: int, rng: np.random.Generator) -> tuple[Asked, Asked]:
+    """Users who choose, at most so many, and others who judge."""
+    order = rng.permutation(len(asked.users))
+    half = int(CHOOSING_SHARE * len(order))
+    return asked.take(np.sort(order[:half][:most])), asked.take(np.sort(order[half:][:TEST_USERS]))
+
+
+def _searchers(back: Asked, idle: Asked | None, rng: np.random.Generator) -> Asked:
+    """Those on whom the search judges: half of them users who came back, if there are as many."""
+    least = SEARCH_USERS // 2 if idle is not None else SEARCH_USERS
+    some = back.take(np.sort(rng.permutation(len(back.users))[:least]))
+    if idle is None:
+        return some
+    return some.with_others(
+        idle.take(np.sort(rng.permutation(len(idle.users))[: SEARCH_USERS - len(some.users)]))
+    )
+
+
+def _audience(histories: Histories, asked: Asked) -> Audience:
+    return Audience(histories.take(asked.users), asked.wanted)
 
 
 def _repeat_share(split: Split) -> float:
@@ -133,10 +174,8 @@ def _repeat_share(split: Split) -> float:
     return float(np.isin(after, before, assume_unique=True).mean()) if len(after) else 0.0
 
 
-def _served(active: Mapping[str, Any] | None) -> Blend | None:
-    if active is None or "blends" not in active:
-        return None
-    return Blend(dict(active["blends"]["usual"]))
+def _served(active: Mapping[str, Any] | None) -> Blends | None:
+    return None if active is None or "blends" not in active else Blends.from_content(active)
 
 
 def _protocol(

@@ -229,3 +229,22 @@ def test_rolling_back_and_forward(
         shutil.rmtree(artifacts / new)
         assert_problem(client.post(f"/v1/models/{new}/activate"), 409, "conflict")
         assert recommended(client)["model_version"] == old
+
+
+def test_an_item_that_came_after_the_training_is_recommended_at_once(shop: TestClient) -> None:
+    for item_id in ids(asked(shop, "/v1/popular", n=4)):
+        sent(shop, "purchase", item_id, user_id="fan")
+    first = recommended(shop, user_id="fan", n=5, exclude_seen=True)["items"][0]
+    twin = shop.get(f"/v1/items/{first['item_id']}").json()
+    fields = {name: twin[name] for name in ("title", "description", "categories", "brand", "tags", "price")}
+    before = ids(recommended(shop, user_id="fan", n=20, exclude_seen=True))
+    assert shop.put("/v1/items/twin", json=fields).status_code == 200
+    found = recommended(shop, user_id="fan", n=20, exclude_seen=True, explain=True)
+    (came,) = [item for item in found["items"] if item["item_id"] == "twin"]
+    assert came["source"] == "content"
+    assert came["reason"]["text"]
+    assert 0 < came["score"] < first["score"]
+    assert [item for item in ids(found) if item != "twin"] == before[:19]
+    # Out of stock it is gone at once.
+    assert shop.patch("/v1/items/twin", json={"availability": "out_of_stock"}).status_code == 200
+    assert "twin" not in ids(recommended(shop, user_id="fan", n=500))

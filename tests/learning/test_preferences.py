@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.learning.dataset import Histories
 from app.learning.preferences import (
+    DISLIKED,
     RatingScale,
     dataset_histories,
     event_strengths,
@@ -40,7 +41,7 @@ def strength_of(name: str, value: float | None, quantity: float, scale: RatingSc
     if name == "rate" and value is not None and scale is not None:
         if scale.high == scale.low:
             return weight
-        return weight * (2 * (value - scale.low) / (scale.high - scale.low) - 1)
+        return weight * (value - scale.low) / (scale.high - scale.low)
     return weight * (1 + math.log(max(quantity, 1.0)))
 
 
@@ -115,7 +116,7 @@ def test_no_events_are_no_history() -> None:
     assert found.matrix.nnz == len(found.ages) == 0
 
 
-@pytest.mark.parametrize(("rating", "expected"), [(1.0, -3.0), (3.0, 0.0), (5.0, 3.0), (4.0, 1.5)])
+@pytest.mark.parametrize(("rating", "expected"), [(1.0, 0.0), (3.0, 1.5), (5.0, 3.0), (4.0, 2.25)])
 def test_a_rating_weighs_by_its_place_on_the_scale(rating: float, expected: float) -> None:
     made = world(
         [("u", "a", "rate", 0.0, 1.0), ("u", "b", "rate", 0.0, 5.0), ("u", "c", "rate", 0.0, rating)]
@@ -125,7 +126,11 @@ def test_a_rating_weighs_by_its_place_on_the_scale(rating: float, expected: floa
     found = event_strengths(
         log.event, log.value, log.quantity, made.dataset.event_names, made.dataset.event_weights, scale
     )
-    assert found[list(log.item).index(made.column("c"))] == expected
+    place = list(log.item).index(made.column("c"))
+    assert found[place] == expected
+    names, weights = made.dataset.event_names, made.dataset.event_weights
+    liked = event_strengths(log.event, log.value, log.quantity, names, weights, scale, DISLIKED)
+    assert liked[place] == 2 * expected - 3.0  # the middle of the scale is neither liked nor disliked
 
 
 def test_where_only_one_rating_is_given_it_means_liking() -> None:

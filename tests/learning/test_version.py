@@ -12,6 +12,7 @@ from app.learning.customers.features import customer_features
 from app.learning.customers.segmentation import SegmentationConfig, fit_segmentation
 from app.learning.preferences import RatingScale, dataset_histories, rating_scale
 from app.learning.ranking.blend import Blend, Blends
+from app.learning.ranking.cold_items import ColdItems
 from app.learning.ratings.base import dataset_ratings
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig, fit_biased_factorization
 from app.learning.recommenders.base import NotEnoughData
@@ -61,7 +62,8 @@ def version(rated: World) -> ModelVersion:
         item_keys=dataset.item_keys,
         recommenders=models,
         configs={name: configs[name].model_dump() for name in models},
-        blends=same_for_all(Blend({name: 1 / len(models) for name in models})),
+        blends=Blends.single(Blend({name: 1 / len(models) for name in models})),
+        cold=ColdItems.none(dataset.n_items),
         rating_model=fit_biased_factorization(rating_config, dataset, rng),
         rating_config=rating_config,
         segmentation=fit_segmentation(segmentation_config, customer_features(dataset), rng),
@@ -70,10 +72,6 @@ def version(rated: World) -> ModelVersion:
         event_weights=dict(WEIGHTS),
         as_of=dataset.as_of,
     )
-
-
-def same_for_all(blend: Blend) -> Blends:
-    return Blends(usual=blend, new=blend, cold=blend, may_repeat=False)
 
 
 def stored(version: ModelVersion, folder: Path) -> ModelVersion:
@@ -129,7 +127,7 @@ def test_a_version_may_lack_ratings_and_segments(version: ModelVersion, tmp_path
             "scale": None,
             "recommenders": {"content": version.recommenders["content"]},
             "configs": {"content": version.configs["content"]},
-            "blends": same_for_all(Blend({"content": 1.0})),
+            "blends": Blends.single(Blend({"content": 1.0})),
         }
     )
     again = stored(bare, tmp_path)
@@ -158,7 +156,7 @@ def test_no_events_are_an_empty_history(version: ModelVersion) -> None:
     none, nothing = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
     found = version.histories_of(none, none, [], nothing, nothing, nothing, 1)
     assert found.matrix.nnz == 0
-    blend = version.blends.of(found.matrix.nnz, exclude_seen=True)
+    blend = version.blend_for(found, exclude_seen=True)
     scores = blend.combine(version.family_scores(found, blend))
     assert scores.shape == (1, 16)
     assert np.isfinite(scores).all()

@@ -16,7 +16,7 @@ from app.learning.artifacts import list_versions, read_version
 from app.learning.ranking.blend import Blend, Blends
 from app.learning.recommenders.base import NotEnoughData
 from app.simulation.shop import simulate
-from app.training import judging, pipeline, trial
+from app.training import pipeline, trial
 from app.training.blends import refit_blend
 from app.training.pipeline import Recipe, Trained
 from app.training.progress import Interrupted, Progress
@@ -120,14 +120,15 @@ def test_the_gate_keeps_what_is_better_and_keeps_back_what_is_worse(
     (good,) = list_versions(tmp_path)
     # From here on trials choose badly: popularity upside down.
     worst = Blend({"worst": 1.0})
-    real = judging.blended
+    real = Blend.score
 
-    def blended(found: Any, blend: Blend) -> Any:
-        popular = real(found, Blend({"popularity": 1.0}))
-        return (lambda of: -popular(of)) if blend is worst else real(found, blend)
+    def score(self: Blend, models: Any, histories: Any) -> Any:
+        if self is not worst:
+            return real(self, models, histories)
+        return -real(Blend({"popularity": 1.0}), models, histories)
 
-    monkeypatch.setattr(judging, "blended", blended)
-    monkeypatch.setattr(trial, "choose_blends", lambda *_: Blends(worst, worst, worst, may_repeat=False))
+    monkeypatch.setattr(Blend, "score", score)
+    monkeypatch.setattr(trial, "choose_blends", lambda *_: Blends.single(worst, True))
     # The blend that is served is judged on the same users, and kept.
     run_id = queue(database)
     trainer(database, tmp_path).work_once()

@@ -9,6 +9,7 @@ from app.core.clock import to_ms
 from app.core.events import DEFAULT_WEIGHTS
 from app.db.queries import interactions as interaction_queries
 from app.db.queries import snapshot as streams
+from app.db.queries.relations import upsert_relation
 from app.db.session import Database
 from app.learning.dataset import Dataset
 from app.services.items import delete_item
@@ -190,3 +191,34 @@ def test_all_statements_of_a_snapshot_see_one_moment(database: Database) -> None
         assert sum(map(len, streams.stream_users(connection, 2))) == 4
         assert sum(map(len, streams.stream_items(connection, 2))) == 3
         assert sum(map(len, streams.stream_interactions(connection, 5))) == 24
+
+
+def test_ties_hold_for_both_and_attributes_and_orders_are_there(database: Database) -> None:
+    ingest(
+        database,
+        users=[{"user_id": "a", "attributes": {"city": "Bonn"}}, {"user_id": "b"}, {"user_id": "c"}],
+        items=[{"item_id": "x", "attributes": {"size": 42}}, {"item_id": "y"}],
+        interactions=[
+            event(1, "x", "purchase", user_id="a", order_id="o1"),
+            event(1, "y", "purchase", user_id="a", order_id="o1"),
+            event(2, "y", "purchase", user_id="b", order_id="o2"),
+            event(3, "y", user_id="c"),
+            event(3, "y", session_id="s"),
+        ],
+    )
+    assert snapshot(database).dataset.ties is None
+    with database.write() as connection:
+        keys = {
+            row.external_id: row.id for row in connection.exec_driver_sql("SELECT id, external_id FROM users")
+        }
+        upsert_relation(connection, keys["b"], keys["a"], "friend", 2.0, 0)
+    dataset = snapshot(database).dataset
+    assert dataset.ties is not None
+    assert dataset.ties.toarray().tolist() == [[0, 2, 0], [2, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert dataset.user_attributes == [{"city": "Bonn"}, {}, {}]
+    assert dataset.items.attributes == [{"size": 42}, {}]
+    assert dataset.log.order is not None
+    orders = dataset.log.order.tolist()
+    assert orders[0] == orders[1] >= 0
+    assert orders[2] not in (orders[0], -1)
+    assert orders[3:] == [-1, -1]

@@ -1,6 +1,6 @@
 """Social ties between users."""
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, case, delete, or_, select
 
 from app.db.bulk import insert_rows
 from app.db.rows import AnyRow
@@ -25,6 +25,18 @@ def delete_relation(connection: Connection, user: int, other: int) -> bool:
     """Remove a tie; whether there was one."""
     gone = delete(relations).where(relations.c.user_id == user, relations.c.other_id == other)
     return connection.execute(gone).rowcount > 0
+
+
+def ties_of(connection: Connection, user: int, limit: int) -> list[tuple[int, float]]:
+    """The other's key and the weight of each tie that a user or the other has named, the strongest first."""
+    other = case((relations.c.user_id == user, relations.c.other_id), else_=relations.c.user_id)
+    found = connection.execute(
+        select(other, relations.c.weight)
+        .where(or_(relations.c.user_id == user, relations.c.other_id == user))
+        .order_by(relations.c.weight.desc(), other)
+        .limit(limit)
+    )
+    return [(int(key), float(weight)) for key, weight in found]
 
 
 def list_relations(connection: Connection, user: int, after: int, limit: int) -> list[AnyRow]:

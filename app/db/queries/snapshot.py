@@ -11,24 +11,29 @@ Rows = list[tuple[Any, ...]]
 
 
 def stream_users(connection: Connection, size: int = 50_000) -> Iterator[Rows]:
-    """`(id,)` of all users."""
-    return _stream(connection, "SELECT id FROM users ORDER BY id", size)
+    """`(id, attributes)` of all users."""
+    return _stream(connection, "SELECT id, attributes FROM users ORDER BY id", size)
 
 
 def stream_items(connection: Connection, size: int = 20_000) -> Iterator[Rows]:
-    """`(id, external_id, title, description, categories, brand, tags, price)`, deleted items included."""
-    statement = "SELECT id, external_id, title, description, categories, brand, tags, price FROM items"
-    return _stream(connection, statement, size)
+    """`(id, external_id, title, description, categories, brand, tags, price, attributes)`, deleted too."""
+    columns = "id, external_id, title, description, categories, brand, tags, price, attributes"
+    return _stream(connection, f"SELECT {columns} FROM items", size)
+
+
+def stream_relations(connection: Connection, size: int = 50_000) -> Iterator[Rows]:
+    """`(user_id, other_id, weight)` of all ties."""
+    return _stream(connection, "SELECT user_id, other_id, weight FROM relations", size)
 
 
 def stream_interactions(connection: Connection, size: int = 50_000) -> Iterator[Rows]:
-    """`(user_id, session_id, item_id, event, value, quantity, price, occurred_at, id)` with an item.
+    """`(user_id, session_id, item_id, event, value, quantity, price, occurred_at, id, order_id)`.
 
-    -1 stands for no user and for no session.
+    Only those with an item; -1 stands for no user and for no session, "" for no order.
     """
     statement = (
         "SELECT coalesce(user_id, -1), coalesce(session_id, -1), item_id, event, value, quantity, "
-        "price, occurred_at, id "
+        "price, occurred_at, id, coalesce(order_id, '') "
         "FROM interactions WHERE item_id IS NOT NULL"
     )
     return _stream(connection, statement, size)

@@ -38,8 +38,8 @@ class ScoreBatch:
 
     scores: Mapping[str, Scores]
     """Normalised scores `(n_batch, n_items)` by family."""
-    seen: csr_array | None
-    """Items not to recommend, `(n_batch, n_items)`; None where seen items may come again."""
+    allowed: NDArray[np.bool_] | None
+    """Items that may be recommended, `(n_batch, n_items)`; None: all."""
 
 
 def collect_candidates(batches: Iterable[ScoreBatch], per_family: int = 100) -> Candidates:
@@ -49,11 +49,7 @@ def collect_candidates(batches: Iterable[ScoreBatch], per_family: int = 100) -> 
     scores: list[Scores] = []
     for batch in batches:
         families = tuple(batch.scores)
-        allowed = None
-        if batch.seen is not None:
-            allowed = np.ones(batch.seen.shape, dtype=np.bool_)
-            allowed[batch.seen.nonzero()] = False
-        best = np.hstack([top_k(dense, per_family, allowed)[0] for dense in batch.scores.values()])
+        best = np.hstack([top_k(dense, per_family, batch.allowed)[0] for dense in batch.scores.values()])
         union = _distinct(best)
         items.append(union)
         picked = [np.take_along_axis(dense, np.maximum(union, 0), axis=1) for dense in batch.scores.values()]

@@ -28,6 +28,8 @@ class TopNEvaluation:
     means: dict[str, float]
     coverage: float
     """Share of the catalogue in at least one list."""
+    ranked: NDArray[np.int32]
+    """The lists, `(n_users, n)`, padded with -1."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,6 @@ class RatingEvaluation:
     within_std: float
     """Share of errors within one predicted standard deviation; .68 if they are normal and it is right."""
     n_ratings: int
-
-
-def take_histories(histories: Histories, rows: NDArray[np.int64]) -> Histories:
-    """The histories of some rows, in the order given."""
-    matrix = histories.matrix
-    ages = csr_array((histories.ages, matrix.indices, matrix.indptr), shape=matrix.shape)
-    return Histories(csr_array(matrix[rows]), np.asarray(ages[rows].data, dtype=np.float32))
 
 
 def batches(n_rows: int, n_items: int, batch: int) -> list[slice]:
@@ -65,22 +60,18 @@ def evaluate_top_n(
 ) -> TopNEvaluation:
     """Rank all items for each of `users`, rows of `histories`; `relevant` is `(len(users), n_items)`.
 
-    `exclude_seen` leaves out the items of the user's history. Raises `ValueError` without users.
+    `exclude_seen` leaves out the items that the user had to do with. Raises `ValueError` without users.
     """
     if not len(users):
         raise ValueError("there is no user to evaluate")
     n_items = histories.matrix.shape[1]
     ranked = np.empty((len(users), n), dtype=np.int32)
     for part in batches(len(users), n_items, batch):
-        known = take_histories(histories, users[part])
-        allowed = None
-        if exclude_seen:
-            allowed = np.ones(known.matrix.shape, dtype=np.bool_)
-            allowed[known.matrix.nonzero()] = False
-        ranked[part] = top_k(score(known), n, allowed)[0]
+        known = histories.take(users[part])
+        ranked[part] = top_k(score(known), n, known.unseen if exclude_seen else None)[0]
     per_user = ranking_metrics(ranked, relevant)
     means = {name: float(values.mean()) for name, values in per_user.items()}
-    return TopNEvaluation(per_user, means, coverage(ranked, n_items))
+    return TopNEvaluation(per_user, means, coverage(ranked, n_items), ranked)
 
 
 def evaluate_ratings(model: RatingModel, known: Ratings, held_out: Ratings) -> RatingEvaluation:

@@ -6,6 +6,8 @@ from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
 _DRAWS = 1000
+_AT_ONCE = 2**18
+"""Bound on the values that are drawn at once."""
 
 
 def ranking_metrics(ranked: NDArray[np.int32], relevant: csr_array) -> dict[str, Floats]:
@@ -59,7 +61,16 @@ def bootstrap_interval(values: Floats, rng: np.random.Generator) -> tuple[float,
     """95 % interval of the mean by resampling users (Efron 1979). Raises `ValueError` without values."""
     if not len(values):
         raise ValueError("an interval needs at least one value")
-    means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(_DRAWS)]
+    # Many draws at once, in blocks that stay in the processor's cache.
+    block = max(1, min(_DRAWS, _AT_ONCE // len(values)))
+    means = np.concatenate(
+        [
+            values[
+                rng.integers(len(values), size=(min(block, _DRAWS - done), len(values)), dtype=np.int32)
+            ].mean(axis=1)
+            for done in range(0, _DRAWS, block)
+        ]
+    )
     low, high = np.percentile(means, [2.5, 97.5])
     return float(low), float(high)
 

@@ -1,5 +1,6 @@
 """Ways to hold back part of the interactions, so that a model is asked what it was not told."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -8,19 +9,23 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import Dataset, InteractionLog
-from app.learning.preferences import RatingScale, event_strengths, rating_scale
+from app.learning.preferences import DISLIKED, RatingScale, event_strengths, rating_scale
 
-Protocol = Literal["time", "leave_last", "random"]
+Protocol = Literal["time", "leave_last", "random", "strong"]
 
 _LEAST_USERS = 50
 _LEAST_SHARE = 0.02
 _ONE_INSTANT = 0.9
 """Share of a user's interactions at one instant from which times are taken to carry nothing."""
+_RUNS = 1.1
+"""Uninterrupted runs of one user for each user, up to which a history is taken to be sorted by user."""
+_LEAST_SORTED = 20
+"""Users with several events without whom an order by user may be chance."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Interactions to learn from and interactions to be asked for; together they are all."""
+    """Interactions to learn from and interactions to be asked for; with those that are told they are all."""
 
     train: Dataset
     held_out: InteractionLog
@@ -29,6 +34,13 @@ class Split:
     """Milliseconds since the Unix epoch: what happened from then on is held out. None if not by time."""
     reason: str = ""
     """Why this protocol."""
+    told: Dataset | None = None
+    """Where the histories are read, if there are users of whom training knows nothing; holds `train` too."""
+
+    @property
+    def histories_from(self) -> Dataset:
+        """The data of which a model is told when it is asked."""
+        return self.train if self.told is None else self.told
 
 
 def time_split(dataset: Dataset, share: float = 0.2) -> Split:
@@ -70,25 +82,52 @@ def random_split(dataset: Dataset, share: float, rng: np.random.Generator) -> Sp
 
     At least one of a user with two items or more, never all of them. Sessions stay in training.
     """
+    return _split(dataset, _random_share(dataset, _of_users(dataset), share, rng), "random")
+
+
+def k_folds(dataset: Dataset, folds: int, rng: np.random.Generator) -> Iterator[Split]:
+    """Deal each user's items to `folds` parts at random, and hold out one part after the other.
+
+    Every interaction of a user is held out exactly once; the parts of a user differ by one item at most.
+    Sessions stay in training. Raises `ValueError` for fewer than two folds.
+    """
+    if folds < 2:
+        raise ValueError("there must be at least two folds")
+    items = _shuffle(dataset, _of_users(dataset), rng)
+    # Each user's first item goes to a random part, so that those with few items are in all parts alike.
+    first = rng.integers(folds, size=dataset.n_subjects)
+    part = np.full(len(dataset.log), -1, dtype=np.int64)
+    part[items.rows] = ((first[items.owner] + items.rank) % folds)[items.which]
+    for fold in range(folds):
+        yield _split(dataset, part == fold, "random")
+
+
+def strong_split(dataset: Dataset, users: float, share: float, rng: np.random.Generator) -> Split:
+    """Take a share of the users out of training, tell most of their items and ask for the rest.
+
+    Strong generalisation (Liang et al. 2018, "Variational autoencoders for collaborative filtering"): of
+    `users` of those with two items or more, the random `share` of the items is held out as by
+    `random_split`, and the others are told when the model is asked. Sessions stay in training.
+    """
     log = dataset.log
-    rows = np.flatnonzero(log.subject < dataset.n_users)
-    pair, which = np.unique(
-        log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows], return_inverse=True
-    )
-    owner = pair // max(1, dataset.n_items)
-    order = np.lexsort((rng.random(len(pair)), owner))
-    count = np.bincount(owner, minlength=dataset.n_users)
-    start = np.cumsum(count) - count
-    rank = np.empty(len(pair), dtype=np.int64)
-    rank[order] = np.arange(len(pair)) - start[owner[order]]
-    wanted = np.where(count >= 2, np.clip(np.rint(share * count), 1, np.maximum(count - 1, 1)), 0)
-    held = np.zeros(len(log), dtype=np.bool_)
-    held[rows] = (rank < wanted[owner])[which]
-    return _split(dataset, held, "random")
+    rows = _of_users(dataset)
+    pair = np.unique(log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows])
+    several = np.flatnonzero(np.bincount(pair // max(1, dataset.n_items), minlength=dataset.n_subjects) >= 2)
+    chosen = np.zeros(dataset.n_subjects, dtype=np.bool_)
+    if len(several):
+        chosen[rng.permutation(several)[: max(1, round(users * len(several)))]] = True
+    apart = chosen[log.subject]
+    held = _random_share(dataset, np.flatnonzero(apart), share, rng)
+    train = dataset.with_log(log.where(~apart), dataset.as_of)
+    told = dataset.with_log(log.where(~held), dataset.as_of)
+    return Split(train, log.where(held), "strong", None, told=told)
 
 
 def choose_split(dataset: Dataset, rng: np.random.Generator, share: float = 0.2) -> Split:
-    """By time where enough users are on both sides of the cut, else each user's newest item, else random."""
+    """By time where enough users are on both sides of the cut, else each user's newest item.
+
+    Random where times say nothing of what a user did first: all at one instant, or sorted by user.
+    """
     active = len(np.unique(dataset.log.subject[dataset.log.subject < dataset.n_users]))
     needed = max(_LEAST_USERS, int(np.ceil(_LEAST_SHARE * active)))
     split = time_split(dataset, share)
@@ -104,21 +143,29 @@ def choose_split(dataset: Dataset, rng: np.random.Generator, share: float = 0.2)
             random_split(dataset, share, rng),
             reason=f"{few}, and {at_once:.0%} of a user's interactions are at one instant",
         )
-    return replace(leave_last(dataset), reason=few)
+    if _sorted_by_user(dataset):
+        return replace(
+            random_split(dataset, share, rng),
+            reason=f"{few}, and one user comes after the other, as in an export that is sorted by user",
+        )
+    last = leave_last(dataset)
+    if not len(last.held_out):
+        few = "no user has positive events on two items, so nothing can be held out"
+    return replace(last, reason=few)
 
 
 def relevant(split: Split, exclude_seen: bool) -> tuple[NDArray[np.int64], csr_array]:
     """Users to evaluate, ascending, and their held-out items `(len(users), n_items)`.
 
-    Relevant is what has a positive summed strength in the held-out part; `exclude_seen` leaves out what had
-    one in training. Users are those with relevant items and a history to recommend from.
+    Relevant is what has a positive summed strength in the held-out part; `exclude_seen` leaves out what the
+    user had to do with in training. Users are those with relevant items and a history to recommend from.
     """
-    train = split.train
-    scale = rating_scale(train.log) or rating_scale(split.held_out)
-    history = _positive(train, train.log, scale)
-    wanted = _positive(train, split.held_out, scale)
+    told = split.histories_from
+    scale = rating_scale(told.log) or rating_scale(split.held_out)
+    history = _positive(told, told.log, scale)
+    wanted = _positive(told, split.held_out, scale)
     if exclude_seen:
-        wanted = csr_array(wanted - wanted.multiply(history))
+        wanted = csr_array(wanted - wanted.multiply(_touched(told)))
         wanted.eliminate_zeros()
     wanted.sort_indices()
     users = np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(wanted.indptr) > 0)).astype(np.int64)
@@ -130,9 +177,55 @@ def _split(dataset: Dataset, held: NDArray[np.bool_], protocol: Protocol) -> Spl
     return Split(train, dataset.log.where(held), protocol, None)
 
 
+def _of_users(dataset: Dataset) -> NDArray[np.int64]:
+    return np.flatnonzero(dataset.log.subject < dataset.n_users)
+
+
+@dataclass(frozen=True)
+class _Shuffled:
+    """The pairs of a subject and an item among some interactions, each subject's in random order."""
+
+    rows: NDArray[np.int64]
+    """The interactions."""
+    which: NDArray[np.int64]
+    """The pair of each interaction."""
+    owner: NDArray[np.int64]
+    """The subject of each pair."""
+    rank: NDArray[np.int64]
+    """The place of each pair in its subject's order, from 0."""
+    count: NDArray[np.int64]
+    """Number of pairs of each subject, `(n_subjects,)`."""
+
+
+def _shuffle(dataset: Dataset, rows: NDArray[np.int64], rng: np.random.Generator) -> _Shuffled:
+    log = dataset.log
+    pair, which = np.unique(
+        log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows], return_inverse=True
+    )
+    owner = pair // max(1, dataset.n_items)
+    order = np.lexsort((rng.random(len(pair)), owner))
+    count = np.bincount(owner, minlength=dataset.n_subjects)
+    start = np.cumsum(count) - count
+    rank = np.empty(len(pair), dtype=np.int64)
+    rank[order] = np.arange(len(pair)) - start[owner[order]]
+    return _Shuffled(rows, which, owner, rank, count)
+
+
+def _random_share(
+    dataset: Dataset, rows: NDArray[np.int64], share: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Which interactions are with a random share of the items that their subject has in `rows`, `(n,)`."""
+    items = _shuffle(dataset, rows, rng)
+    wanted = np.clip(np.rint(share * items.count), 1, np.maximum(items.count - 1, 1))
+    wanted[items.count < 2] = 0
+    held = np.zeros(len(dataset.log), dtype=np.bool_)
+    held[rows] = (items.rank < wanted[items.owner])[items.which]
+    return held
+
+
 def _strengths(dataset: Dataset, log: InteractionLog, scale: RatingScale | None) -> NDArray[np.float32]:
     return event_strengths(
-        log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, scale
+        log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, scale, DISLIKED
     )
 
 
@@ -146,6 +239,17 @@ def _positive(dataset: Dataset, log: InteractionLog, scale: RatingScale | None) 
     total.sum_duplicates()
     total.data = (total.data > 0).astype(np.float32)
     total.eliminate_zeros()
+    return csr_array(total)
+
+
+def _touched(dataset: Dataset) -> csr_array:
+    """Ones for the items that a user had to do with, `(n_users, n_items)` float32."""
+    users = dataset.log.subject < dataset.n_users
+    pairs = (dataset.log.subject[users], dataset.log.item[users])
+    ones = np.ones(len(pairs[0]), dtype=np.float32)
+    total = coo_array((ones, pairs), shape=(dataset.n_users, dataset.n_items)).tocsr()
+    total.sum_duplicates()
+    total.data[:] = 1.0
     return csr_array(total)
 
 
@@ -165,3 +269,13 @@ def _share_at_one_instant(dataset: Dataset) -> float:
     count = np.bincount(subject, minlength=dataset.n_users)
     several = count >= 2
     return float(commonest[several].sum() / count[several].sum()) if several.any() else 1.0
+
+
+def _sorted_by_user(dataset: Dataset) -> bool:
+    """Whether, in order of time, hardly any user is interrupted by another one."""
+    subject = dataset.log.subject[dataset.log.subject < dataset.n_users]
+    several = np.bincount(subject, minlength=dataset.n_users) >= 2
+    subject = subject[several[subject]]
+    users = int(several.sum())
+    runs = int(np.count_nonzero(np.diff(subject))) + 1
+    return users >= _LEAST_SORTED and runs <= _RUNS * users

@@ -1,11 +1,14 @@
 """One score from the scores of several families."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.learning.recommenders.base import Scores
+from app.learning.dataset import Histories
+from app.learning.recommenders.base import Recommender, Scores
 
 
 def normalise(scores: Scores) -> Scores:
@@ -29,6 +32,10 @@ class Blend:
     weights: dict[str, float]
     """Weight by family, positive, summing to 1."""
 
+    def score(self, models: Mapping[str, Recommender], histories: Histories) -> Scores:
+        """Scores of all items, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
+        return self.combine({name: normalise(models[name].score(histories)) for name in self.weights})
+
     def combine(self, scores: Mapping[str, Scores]) -> Scores:
         """Weighted sum of normalised scores, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
         total = np.zeros_like(next(iter(scores.values())), dtype=np.float32)
@@ -47,19 +54,88 @@ class Blends:
     """For lists without what the person has seen."""
     cold: Blend
     """For people of whom only an item or two is known."""
+    social: Blend
+    """For newcomers who are connected with others."""
+    idle: Blend
+    """For people who have been away for longer than `idle_after`."""
+    idle_after: float
+    """Days since the last interaction; infinite where most people come back, so that `usual` fits all."""
     may_repeat: bool
     """Whether the usual list may hold what the person has seen: where customers come back to items."""
 
     FEW = 2
     """Items up to which a history counts as a newcomer's."""
 
-    def of(self, n_known: int, exclude_seen: bool) -> Blend:
-        """The blend for somebody of whom `n_known` items are known."""
+    @classmethod
+    def single(cls, blend: Blend, may_repeat: bool = False) -> Self:
+        """One blend for everybody."""
+        return cls(blend, blend, blend, blend, blend, float("inf"), may_repeat)
+
+    def of(self, n_known: int, idle_days: float, exclude_seen: bool, tied: bool = False) -> Blend:
+        """The blend for somebody of whom `n_known` items are known and who was last here `idle_days` ago.
+
+        `tied` says whether the person is connected with others.
+        """
         if n_known <= self.FEW:
-            return self.cold
+            return self.social if tied else self.cold
+        if idle_days > self.idle_after:
+            return self.idle
         return self.new if exclude_seen else self.usual
+
+    def score(self, models: Mapping[str, Recommender], histories: Histories, exclude_seen: bool) -> Scores:
+        """Scores of all items for each history by the blend that it is served with, `(n_batch, n_items)`."""
+        scores = np.zeros(histories.matrix.shape, dtype=np.float32)
+        groups: dict[int, tuple[Blend, list[int]]] = {}
+        tied = np.zeros(len(histories), dtype=np.bool_)
+        if histories.ties is not None:
+            tied = np.diff(histories.ties.indptr) > 0
+        for row, (known, idle) in enumerate(zip(*known_and_idle(histories), strict=True)):
+            blend = self.of(int(known), float(idle), exclude_seen, bool(tied[row]))
+            groups.setdefault(id(blend), (blend, []))[1].append(row)
+        for blend, members in groups.values():
+            rows = np.array(members, dtype=np.int64)
+            scores[rows] = blend.score(models, histories.take(rows))
+        return scores
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> Self:
+        """The blends from what `content` made of them."""
+        named: dict[str, Any] = {name: Blend(dict(weights)) for name, weights in content["blends"].items()}
+        idle_after = float("inf") if content["idle_after"] is None else content["idle_after"]
+        return cls(**named, idle_after=idle_after, may_repeat=content["may_repeat"])
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "blends": {name: blend.weights for name, blend in self.named.items()},
+            "may_repeat": self.may_repeat,
+            "idle_after": self.idle_after if np.isfinite(self.idle_after) else None,
+        }
+
+    @property
+    def named(self) -> dict[str, Blend]:
+        """Each blend by its name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, Blend)}
+
+    def with_blends(self, named: Mapping[str, Blend]) -> Self:
+        """The same with other blends, by name."""
+        changed: dict[str, Any] = dict(named)
+        return replace(self, **changed)
 
     @property
     def families(self) -> list[str]:
         """All families that any of them uses, in order."""
-        return list({**self.usual.weights, **self.new.weights, **self.cold.weights})
+        return list({name: None for blend in self.named.values() for name in blend.weights})
+
+
+def known_and_idle(histories: Histories) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Of each history the number of items and the days since the latest; 0 days without any."""
+    indptr = histories.matrix.indptr
+    known = np.diff(indptr).astype(np.int64)
+    idle = np.zeros(len(known), dtype=np.float32)
+    some = known > 0
+    if some.any():
+        idle[some] = np.minimum.reduceat(histories.ages, indptr[:-1][some])
+    return known, idle

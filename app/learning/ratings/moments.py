@@ -16,9 +16,9 @@ class Posterior:
     mean: Floats
     cov: Floats
 
-    def power(self) -> Floats:
-        """Expected squares, `(n, width)`."""
-        return np.asarray(self.mean**2 + np.diagonal(self.cov, axis1=1, axis2=2))
+    def variances(self) -> Floats:
+        """`(n, width)`."""
+        return np.asarray(np.diagonal(self.cov, axis1=1, axis2=2))
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,23 @@ class Evidence:
     squares: Floats
     """Summed squares of what is left to explain, `(n,)`."""
 
-    def posterior(self, prior: Floats, noise: float) -> Posterior:
-        """Bayesian linear regression; `prior` holds precisions `(width,)`, `noise` is a variance."""
-        cov = np.linalg.inv(self.gram / noise + np.diag(prior))
-        mean = (cov @ (self.target / noise)[:, :, None])[:, :, 0]
-        return Posterior(np.asarray(mean, dtype=np.float64), np.asarray(cov, dtype=np.float64))
+    def posterior(self, mean: Floats, precision: Floats, noise: float) -> Posterior:
+        """Bayesian linear regression with a prior of its own for each row.
 
-    def squared_error(self, posterior: Posterior) -> float:
-        """Expected squared error, summed over all ratings."""
+        `mean` is `(n, width)`, `precision` `(n, width)` or `(width,)`, `noise` a variance.
+        """
+        inverse = self.gram / noise
+        inverse.reshape(len(inverse), -1)[:, :: inverse.shape[1] + 1] += precision
+        cov = np.asarray(np.linalg.inv(inverse), dtype=np.float64)
+        pull = self.target / noise + precision * mean
+        return Posterior((cov @ pull[:, :, None])[:, :, 0], cov)
+
+    def squared_errors(self, posterior: Posterior) -> Floats:
+        """Expected squared error, summed over the ratings of each row, `(n,)`."""
         mean = posterior.mean
-        spread = np.vdot(posterior.cov, self.gram) + np.vdot(mean, (self.gram @ mean[:, :, None])[:, :, 0])
-        return float(self.squares.sum() + spread - 2 * np.vdot(mean, self.target))
+        second = posterior.cov + mean[:, :, None] * mean[:, None, :]
+        explained = np.einsum("nab,nab->n", second, self.gram) - 2 * np.einsum("na,na->n", mean, self.target)
+        return np.asarray(np.maximum(self.squares + explained, 0.0))
 
 
 @dataclass(frozen=True)
@@ -57,11 +63,15 @@ class Layout:
     """Factors and one bias."""
     _rows: NDArray[np.int64] = field(init=False, repr=False, compare=False)
     _columns: NDArray[np.int64] = field(init=False, repr=False, compare=False)
+    _square: NDArray[np.int64] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         rows, columns = np.triu_indices(self.width)
+        square = np.empty((self.width, self.width), dtype=np.int64)
+        square[rows, columns] = square[columns, rows] = np.arange(len(rows))
         object.__setattr__(self, "_rows", rows)
         object.__setattr__(self, "_columns", columns)
+        object.__setattr__(self, "_square", square.ravel())
 
     @property
     def packed(self) -> int:
@@ -71,47 +81,49 @@ class Layout:
     def columns(self) -> int:
         return self.packed + self.width + 1
 
-    def moments(self, mean: Floats, cov: Floats) -> Floats:
+    def moments(self, posterior: Posterior) -> NDArray[np.float32]:
         """Moments of Gaussians over `[factors, bias]`, `(n, columns)`."""
-        second = cov + mean[:, :, None] * mean[:, None, :]
-        row = np.empty((len(mean), self.columns))
+        mean = posterior.mean
+        second = posterior.cov + mean[:, :, None] * mean[:, None, :]
+        row = np.empty((len(mean), self.columns), dtype=np.float32)
         row[:, self.packed : -2] = second[:, -1, :-1]
         row[:, -2] = mean[:, -1]
         row[:, -1] = second[:, -1, -1]
         second[:, :-1, -1] = mean[:, :-1]
         second[:, -1, -1] = 1.0
-        row[:, : self.packed] = second[:, self._rows, self._columns]
+        flat = second.reshape(len(second), -1)
+        row[:, : self.packed] = flat[:, self._rows * self.width + self._columns]
         return row
 
-    def add_up(self, residual: csr_array, pattern: csr_array, moments: NDArray[np.floating]) -> Floats:
-        """Packed gram, target and squares of each row of ratings, `(n, columns)`; `moments` of the others."""
+    def add_up(self, residual: csr_array, pattern: csr_array, moments: NDArray[np.float32]) -> Floats:
+        """Packed gram, target and squares of each row of ratings, `(n, columns)`; `moments` of the others.
+
+        `residual` holds what the ratings are above the mean, `pattern` ones in the same places.
+        """
         total = np.asarray(pattern @ moments, dtype=np.float64)
         design = np.flatnonzero(self._columns == self.width - 1)
         linear = residual @ moments[:, [*design, self.columns - 2]]
-        squares = np.add.reduceat(np.append(residual.data**2, 0.0), residual.indptr[:-1])
-        squares[np.diff(residual.indptr) == 0] = 0
         total[:, self.packed : -1] = linear[:, :-1] - total[:, self.packed : -1]
-        total[:, -1] += squares - 2 * linear[:, -1]
+        total[:, -1] += residual.power(2).sum(axis=1) - 2 * linear[:, -1]
         return total
 
     def unpack_sums(self, sums: Floats) -> Evidence:
         """The evidence in packed sums, which may have been added over chunks."""
-        gram = np.empty((len(sums), self.width, self.width))
-        gram[:, self._rows, self._columns] = sums[:, : self.packed]
-        gram[:, self._columns, self._rows] = sums[:, : self.packed]
+        gram = sums[:, self._square].reshape(len(sums), self.width, self.width)
         return Evidence(gram, sums[:, self.packed : -1], sums[:, -1])
 
-    def evidence(self, residual: csr_array, pattern: csr_array, moments: NDArray[np.floating]) -> Evidence:
+    def evidence(self, residual: csr_array, pattern: csr_array, moments: NDArray[np.float32]) -> Evidence:
         """What the ratings of each row say, given the moments of the other side."""
         return self.unpack_sums(self.add_up(residual, pattern, moments))
 
-    def product(self, left: Floats, right: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    def product(self, left: NDArray[np.float32], right: NDArray[np.float32]) -> tuple[Floats, Floats]:
         """Mean and variance of `p · q + b + b'` for rows of moments of both sides, `(n,)` each."""
+        left, right = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
         design = np.flatnonzero(self._columns == self.width - 1)[:-1]
         twice = np.where(self._rows == self._columns, 1.0, 2.0)
         # The bias of the left regressed on the design of the right, and the right's bias as it is.
-        p, q = left[:, design], np.asarray(right[:, design], dtype=np.float64)
-        b, c = left[:, -2], np.asarray(right[:, -2], dtype=np.float64)
+        p, q = left[:, design], right[:, design]
+        b, c = left[:, -2], right[:, -2]
         mean = (p * q).sum(axis=1) + b + c
         inner = self._columns < self.width - 1
         second = ((left[:, : self.packed] * right[:, : self.packed])[:, inner] * twice[inner]).sum(axis=1)

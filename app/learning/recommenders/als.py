@@ -25,7 +25,7 @@ class ALSConfig(Config):
     """Length of the factors."""
     epochs: int = Field(default=12, ge=1, le=200)
     """Rounds; in each, users and items are fitted once."""
-    regularization: float = Field(default=0.003, gt=0.0)
+    regularization: float = Field(default=0.01, gt=0.0)
     """Ridge, scaled by how often a user or item occurs."""
     unobserved_weight: float = Field(default=0.1, gt=0.0, le=1.0)
     """Weight of an item that was not chosen, beside 1 of one that was."""
@@ -129,8 +129,9 @@ def _observed(matrix: csr_array, fixed: Floats, direction: Floats) -> Floats:
 
 
 SPACE = {
-    "unobserved_weight": (0.3, 0.03),
-    "regularization": (0.01, 0.03),
+    "regularization": (0.03, 0.003),
+    "factors": (128,),
+    "unobserved_weight": (0.3, 1.0, 0.03),
     "half_life": (30.0, 90.0, 10.0),
     "recency": (90.0, 30.0, 10.0),
 }

@@ -6,48 +6,67 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.linalg import lapack
-from scipy.sparse import csr_array
+from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import Dataset, Histories
-from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
-from app.learning.recommenders.sparse import aged, most_recent, narrow, shared_histories
+from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.ridge import BYTES_PER_ENTRY, block_weights, kept_weights, ridge_weights
+from app.learning.recommenders.sparse import (
+    aged,
+    csr_from_arrays,
+    csr_to_arrays,
+    entry_rows,
+    most_recent,
+    narrow,
+    shared_histories,
+    spread,
+)
 
-_BYTES_PER_ENTRY = 10
-"""Peak memory for each entry of the Gram matrix: itself and its weights in float32, and room for copies."""
+_LEAST_SUBJECTS = 3
 
 
 class EASEConfig(Config):
     regularization: float = Field(default=1.0, gt=0.0)
     """Ridge, in multiples of the items' mean squared norm."""
+    dropout: float = Field(default=0.5, ge=0.0, lt=1.0)
+    """Share of a history that the regression is made to do without: frequent items are relied on less."""
     half_life: float | None = Field(default=None, gt=0.0)
     """Days after which an event counts half in what is learned; None: all count alike."""
     recency: float | None = Field(default=None, gt=0.0)
     """Days after which an item counts half in the history that is scored; None: all count alike."""
     memory_mb: int = Field(default=500, ge=1)
-    """Memory that the fit may take: a larger catalogue is cut to its most frequent items."""
+    """Memory that the fit may take: a larger catalogue is solved in blocks of related items."""
+    block: int = Field(default=2_000, ge=2)
+    """Items that are solved together where not all can be."""
+    neighbours: int = Field(default=200, ge=1)
+    """Weights kept of each item there, fewer where the memory is small."""
     max_history: int = Field(default=500, ge=2)
     """Most recent items of a subject that are learned from."""
 
     @property
     def max_items(self) -> int:
-        """Items that fit into the memory; known before the start."""
-        return int(np.sqrt(self.memory_mb * 2**20 / _BYTES_PER_ENTRY))
+        """Items that are solved all at once; known before the start."""
+        return int(np.sqrt(self.memory_mb * 2**20 / BYTES_PER_ENTRY))
 
 
 @dataclass(frozen=True)
 class EASE:
-    """Weights between the items that the regression covers."""
+    """Weights between the items that the regression covers, or sparse ones between all."""
 
     recency: float | None
     items: NDArray[np.int32]
     """The covered items, ascending, `(n_covered,)`."""
-    weights: NDArray[np.float32]
-    """`(n_covered, n_covered)`, zero diagonal; row: item of the history, column: item scored."""
+    weights: NDArray[np.float32] | csr_array
+    """`(n_covered, n_covered)`, or sparse `(n_items, n_items)`; zero diagonal.
+
+    Row: item of the history, column: item scored.
+    """
     n_items: int
 
     def score(self, histories: Histories) -> Scores:
         known = aged(histories, self.recency)
+        if isinstance(self.weights, csr_array):
+            return spread(known, self.weights)
         place = np.full(self.n_items, -1, dtype=np.int32)
         place[self.items] = np.arange(len(self.items), dtype=np.int32)
         scores = np.zeros((len(histories), self.n_items), dtype=np.float32)
@@ -60,43 +79,55 @@ class EASE:
         return scores
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {
+        shape: dict[str, NDArray[Any]] = {
             "items": self.items,
-            "weights": self.weights,
             "n_items": np.array(self.n_items, dtype=np.int64),
         }
+        if isinstance(self.weights, csr_array):
+            return {**shape, **csr_to_arrays("sparse", self.weights)}
+        return {**shape, "weights": self.weights}
 
     @classmethod
     def from_arrays(cls, config: EASEConfig, arrays: Arrays) -> Self:
-        return cls(config.recency, arrays["items"], arrays["weights"], int(arrays["n_items"]))
+        weights = arrays["weights"] if "weights" in arrays else csr_from_arrays("sparse", arrays)
+        return cls(config.recency, arrays["items"], weights, int(arrays["n_items"]))
 
 
 def fit(config: EASEConfig, dataset: Dataset, rng: np.random.Generator) -> EASE:
-    """Solve for all items at once: `B = I - P / diag(P)` with `P = (X'X + λI)^-1` (Steck 2019).
+    """Solve for all items at once: `B = I - P / diag(P)` with `P = (X'X + Λ)^-1` (Steck 2019).
 
-    A catalogue too large for the memory keeps its most frequent items; the others score 0. Raises
+    The ridge `Λ` grows with how frequent an item is, as if a share of each history were dropped (EDLAE,
+    Steck 2020). A catalogue too large for the memory is solved in blocks (`block_weights`). Raises
     `NotEnoughData` where no subject has two items.
     """
     matrix = most_recent(shared_histories(dataset, config.half_life), config.max_history)
+    noise = config.dropout / (1.0 - config.dropout)
     frequency = np.bincount(matrix.indices, minlength=dataset.n_items)
-    items = np.sort(np.argsort(-frequency, kind="stable")[: config.max_items])
-    covered = items[frequency[items] > 0].astype(np.int32)
+    covered = np.flatnonzero(frequency).astype(np.int32)
+    if len(covered) > config.max_items:
+        # Of an item that one or two chose, a part of all others says nothing but who they were.
+        covered = np.flatnonzero(frequency >= _LEAST_SUBJECTS).astype(np.int32)
     kept = narrow(csr_array(matrix[:, covered]))
+    if len(covered) > config.max_items:
+        keep = kept_weights(len(covered), config.memory_mb * 2**20, config.neighbours)
+        block = min(config.block, config.max_items)
+        solved = block_weights(kept, config.regularization, noise, block, keep, rng)
+        everywhere = coo_array(
+            (solved.data, (covered[entry_rows(solved)], covered[solved.indices])),
+            shape=(dataset.n_items, dataset.n_items),
+        )
+        return EASE(config.recency, covered, narrow(csr_array(everywhere)), dataset.n_items)
     gram = np.asarray((kept.T @ kept).toarray(order="F"), dtype=np.float32)
-    diagonal = np.diag_indices_from(gram)
-    gram[diagonal] += config.regularization * float(gram[diagonal].mean())
-    factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1, clean=0)
-    if failed:
-        raise NotEnoughData("needs histories that differ: their Gram matrix cannot be factored")
-    inverse, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
-    weights = np.tril(inverse)
-    del factor, inverse
-    weights += np.tril(weights, -1).T
-    weights /= -np.diag(weights)[None, :].copy()
-    weights[diagonal] = 0.0
-    return EASE(config.recency, covered, np.ascontiguousarray(weights), dataset.n_items)
+    squares = np.diag(gram).copy()
+    ridge = config.regularization * squares.mean() + noise * squares
+    return EASE(config.recency, covered, ridge_weights(gram, ridge), dataset.n_items)
 
 
-SPACE = {"half_life": (30.0, 90.0, 10.0), "recency": (90.0, 30.0, 10.0), "regularization": (3.0, 10.0, 0.3)}
+SPACE = {
+    "half_life": (30.0, 90.0, 10.0),
+    "recency": (90.0, 30.0, 10.0),
+    "regularization": (3.0, 0.3, 10.0),
+    "dropout": (0.75, 0.25),
+}
 
 FAMILY = Family("ease", "collaborative", EASEConfig, fit, EASE, SPACE)

@@ -2,6 +2,7 @@
 
 from app.learning.recommenders import (
     als,
+    category_popularity,
     content,
     ease,
     item_neighbours,
@@ -9,6 +10,7 @@ from app.learning.recommenders import (
     repeat,
     rp3beta,
     session_neighbours,
+    social,
     transitions,
     trending,
     truncated_svd,
@@ -21,6 +23,8 @@ FAMILIES: dict[str, Family] = {
     for family in (
         popularity.FAMILY,
         trending.FAMILY,
+        category_popularity.FAMILY,
+        social.FAMILY,
         repeat.FAMILY,
         session_neighbours.FAMILY,
         transitions.FAMILY,

@@ -9,8 +9,8 @@ from pydantic import Field
 from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories
-from app.learning.preferences import event_strengths, rating_scale
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.sequences import choices, latest
 from app.learning.recommenders.similarity import strongest
 from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
 
@@ -41,7 +41,8 @@ class SessionNeighbours:
     """Weight of each item as a recommendation, `(n_items,)`."""
 
     def score(self, histories: Histories) -> Scores:
-        product = csr_array(_latest(histories, self.config.last) @ self.visits_by_item)
+        last = self.config.last
+        product = csr_array(latest(histories, last, lambda place: 1.0 - place / last) @ self.visits_by_item)
         return spread(strongest(product, self.config.neighbours), self.visits) * self.rarity
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -64,14 +65,9 @@ def fit(config: SessionNeighboursConfig, dataset: Dataset, rng: np.random.Genera
     latest items of the asker weigh most, old visits count less, and frequent items are damped by their
     inverse document frequency. Raises `NotEnoughData` where no visit has two items.
     """
-    log = dataset.log
-    strength = event_strengths(
-        log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, rating_scale(log)
-    )
-    liked = np.flatnonzero(strength > 0)
-    order = liked[np.argsort(log.subject[liked], kind="stable")]
-    subject, item, moment = log.subject[order], log.item[order], log.occurred_at[order]
-    begins = np.ones(len(order), dtype=np.bool_)
+    chosen = choices(dataset)
+    subject, item, moment = chosen.subject, chosen.item, chosen.occurred_at
+    begins = np.ones(len(item), dtype=np.bool_)
     pause = config.pause_minutes * 60_000
     begins[1:] = (subject[1:] != subject[:-1]) | (np.diff(moment) > pause)
     visit = np.cumsum(begins) - 1
@@ -97,19 +93,6 @@ def fit(config: SessionNeighboursConfig, dataset: Dataset, rng: np.random.Genera
     frequency = np.bincount(visits.indices, minlength=dataset.n_items)
     rarity = np.log1p(len(kept) / np.maximum(frequency, 1)).astype(np.float32)
     return SessionNeighbours(config, visits, narrow(csr_array(scaled.T)), rarity)
-
-
-def _latest(histories: Histories, last: int) -> csr_array:
-    """The latest items of each history, weighing from 1 linearly down by their order."""
-    matrix = histories.matrix
-    rows = entry_rows(matrix)
-    order = np.lexsort((matrix.indices, histories.ages, rows))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order)) - matrix.indptr[rows[order]]
-    keep = rank < last
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=matrix.shape[0]))])
-    data = (1.0 - rank[keep] / last).astype(np.float32)
-    return narrow(csr_array((data, matrix.indices[keep], indptr), shape=matrix.shape))
 
 
 SPACE = {"last": (50, 200), "half_life": (15.0, 7.0, 90.0, None), "neighbours": (500,)}

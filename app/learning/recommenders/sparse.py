@@ -1,5 +1,6 @@
 """Sparse matrices as plain arrays, and the histories that collaborative families learn from."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,7 @@ def most_recent_histories(histories: Histories, limit: int) -> Histories:
     kept = most_recent(Histories(marked, histories.ages), limit)
     places = np.asarray(kept.data, dtype=np.int64) - 1
     matrix = csr_array((histories.matrix.data[places], kept.indices, kept.indptr), shape=kept.shape)
-    return Histories(matrix, histories.ages[places])
+    return replace(histories, matrix=matrix, ages=histories.ages[places])
 
 
 def shared_histories(dataset: Dataset, half_life: float | None = None) -> Histories:

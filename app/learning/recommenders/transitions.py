@@ -9,10 +9,10 @@ from pydantic import Field
 from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories
-from app.learning.preferences import event_strengths, rating_scale
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.sequences import choices, latest
 from app.learning.recommenders.similarity import strongest
-from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
+from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, spread
 
 
 class TransitionsConfig(Config):
@@ -38,7 +38,7 @@ class Transitions:
     following: csr_array
 
     def score(self, histories: Histories) -> Scores:
-        return spread(_latest(histories, self.last), self.following)
+        return spread(latest(histories, self.last, _harmonic), self.following)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return csr_to_arrays("following", self.following)
@@ -53,15 +53,9 @@ def fit(config: TransitionsConfig, dataset: Dataset, rng: np.random.Generator) -
 
     Raises `NotEnoughData` without transitions.
     """
-    log = dataset.log
-    strength = event_strengths(
-        log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, rating_scale(log)
-    )
-    liked = np.flatnonzero(strength > 0)
-    # The log is in order of time, so a stable sort keeps each subject's order.
-    order = liked[np.argsort(log.subject[liked], kind="stable")]
-    subject, item, moment = log.subject[order], log.item[order], log.occurred_at[order]
-    fresh = np.ones(len(order), dtype=np.bool_)
+    chosen = choices(dataset)
+    subject, item, moment = chosen.subject, chosen.item, chosen.occurred_at
+    fresh = np.ones(len(item), dtype=np.bool_)
     fresh[1:] = (subject[1:] != subject[:-1]) | (item[1:] != item[:-1])
     subject, item, moment = subject[fresh], item[fresh], moment[fresh]
     shape = (dataset.n_items, dataset.n_items)
@@ -85,18 +79,9 @@ def fit(config: TransitionsConfig, dataset: Dataset, rng: np.random.Generator) -
     return Transitions(config.last, strongest(counted, config.neighbours))
 
 
-def _latest(histories: Histories, last: int) -> csr_array:
-    """The latest items of each history, weighing 1, 1/2, 1/3 … by their order."""
-    matrix = histories.matrix
-    rows = entry_rows(matrix)
-    order = np.lexsort((matrix.indices, histories.ages, rows))
-    place = np.arange(len(order)) - matrix.indptr[rows[order]]
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = place
-    keep = rank < last
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=matrix.shape[0]))])
-    data = (1.0 / (1.0 + rank[keep])).astype(np.float32)
-    return narrow(csr_array((data, matrix.indices[keep], indptr), shape=matrix.shape))
+def _harmonic(place: NDArray[np.int64]) -> NDArray[np.floating]:
+    """1, 1/2, 1/3 …"""
+    return 1.0 / (1.0 + place)
 
 
 SPACE = {"last": (20,), "window": (10,), "half_life": (30.0,), "longest_gap": (30.0,)}

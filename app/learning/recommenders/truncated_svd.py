@@ -12,7 +12,7 @@ from sklearn.utils.extmath import randomized_svd
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.similarity import Moments
-from app.learning.recommenders.sparse import shared_histories
+from app.learning.recommenders.sparse import aged, shared_histories
 
 
 class TruncatedSVDConfig(Config):
@@ -20,18 +20,24 @@ class TruncatedSVDConfig(Config):
     """Directions of taste; at most a quarter of the subjects and of the items, see `fit`."""
     normalisation: float = Field(default=0.5, ge=0.0, le=1.0)
     """Exponent of an item's norm that is left: 1 is plain PureSVD, less damps popular items."""
+    half_life: float | None = Field(default=None, gt=0.0)
+    """Days after which an event counts half in what is learned; None: all count alike."""
+    recency: float | None = Field(default=None, gt=0.0)
+    """Days after which an item counts half in the history that is scored; None: all count alike."""
 
 
 @dataclass(frozen=True)
 class TruncatedSVD:
     """Right singular vectors `(n_items, factors)` and column scales `(n_items,)`, float32."""
 
+    recency: float | None
     directions: NDArray[np.float32]
     scale: NDArray[np.float32]
 
     def score(self, histories: Histories) -> Scores:
-        scaled = histories.matrix.astype(np.float32)
-        scaled.data = scaled.data * self.scale[scaled.indices]
+        known = aged(histories, self.recency)
+        weights = np.asarray(known.data * self.scale[known.indices], dtype=np.float32)
+        scaled = csr_array((weights, known.indices, known.indptr), shape=known.shape)
         return np.asarray((scaled @ self.directions) @ self.directions.T, dtype=np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -39,7 +45,7 @@ class TruncatedSVD:
 
     @classmethod
     def from_arrays(cls, config: TruncatedSVDConfig, arrays: Arrays) -> Self:
-        return cls(arrays["directions"], arrays["scale"])
+        return cls(config.recency, arrays["directions"], arrays["scale"])
 
 
 def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) -> TruncatedSVD:
@@ -49,7 +55,7 @@ def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) 
     `norm ** (normalisation - 1)` as in EigenRec (Nikolakopoulos et al. 2019). Histories are scaled alike
     and scores stay in the scaled space. Raises `NotEnoughData` where no subject has two items.
     """
-    matrix = shared_histories(dataset).matrix
+    matrix = shared_histories(dataset, config.half_life).matrix
     matrix = csr_array(matrix[np.flatnonzero(np.diff(matrix.indptr))])
     norms = np.sqrt(Moments.of_columns(matrix).squares)
     scale = np.zeros_like(norms)
@@ -67,9 +73,14 @@ def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) 
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])
     aligned = np.ascontiguousarray((directions * signs[:, None]).T, dtype=np.float32)
-    return TruncatedSVD(aligned, scale.astype(np.float32))
+    return TruncatedSVD(config.recency, aligned, scale.astype(np.float32))
 
 
-SPACE = {"factors": (32, 128), "normalisation": (0.25, 0.75)}
+SPACE = {
+    "factors": (32, 128),
+    "normalisation": (0.25, 0.75),
+    "half_life": (90.0, 30.0),
+    "recency": (90.0, 30.0),
+}
 
 FAMILY = Family("truncated_svd", "collaborative", TruncatedSVDConfig, fit, TruncatedSVD, SPACE)

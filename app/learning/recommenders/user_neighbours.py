@@ -1,7 +1,7 @@
 """What people with a similar history liked."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.similarity import Measure, Moments, similarity, strongest
 from app.learning.recommenders.sparse import (
+    aged,
     csr_from_arrays,
     csr_to_arrays,
     entry_rows,
@@ -19,15 +20,22 @@ from app.learning.recommenders.sparse import (
     shared_histories,
     spread,
 )
+from app.learning.recommenders.weighting import rarity
 
 
 class UserNeighboursConfig(Config):
     similarity: Measure = "cosine"
     """How two histories are compared over all items."""
+    weighting: Literal["none", "tf_idf"] = "none"
+    """How preferences are weighed where histories are compared: what everybody chooses tells less."""
     neighbours: int = Field(default=100, ge=1, le=10_000)
     """Most similar subjects that are asked."""
     max_users: int = Field(default=50_000, ge=1)
     """Most recently active subjects that are kept; only those with two items or more."""
+    half_life: float | None = Field(default=None, gt=0.0)
+    """Days after which an event counts half in what is learned; None: all count alike."""
+    recency: float | None = Field(default=None, gt=0.0)
+    """Days after which an item counts half in the history that is scored; None: all count alike."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,13 @@ class UserNeighbours:
     """Row in the data set of each kept history, ascending."""
     kept: csr_array
     kept_by_item: csr_array
-    """`kept` transposed, so that a request touches only the subjects that share an item.
+    """`kept`, weighed and transposed, so that a request touches only the subjects that share an item.
 
     Float64, as Euclidean distances are small differences of large sums.
     """
     moments: Moments
+    rarity: NDArray[np.float64]
+    """Weight of each item where histories are compared, `(n_items,)`."""
 
     def score(self, histories: Histories) -> Scores:
         return spread(self._nearest(histories, self.config.neighbours), self.kept)
@@ -70,7 +80,9 @@ class UserNeighbours:
 
     def _nearest(self, histories: Histories, k: int) -> csr_array:
         """Similarity to the `k` nearest kept histories, `(n_batch, n_kept)`."""
-        asked = narrow(histories.matrix)
+        asked = narrow(aged(histories, self.config.recency))
+        weights = asked.data * self.rarity[asked.indices]
+        asked = csr_array((weights, asked.indices, asked.indptr), shape=asked.shape)
         product = csr_array(asked @ self.kept_by_item)
         asking = Moments.of_rows(asked).take(entry_rows(product))
         product.data = similarity(
@@ -83,6 +95,7 @@ class UserNeighbours:
             "subjects": self.subjects,
             "sums": self.moments.sums,
             "squares": self.moments.squares,
+            "rarity": self.rarity,
             **csr_to_arrays("kept", self.kept),
             **csr_to_arrays("kept_by_item", self.kept_by_item),
         }
@@ -92,7 +105,7 @@ class UserNeighbours:
         kept = csr_from_arrays("kept", arrays)
         moments = Moments(arrays["sums"], arrays["squares"], int(kept.shape[1]))
         by_item = csr_from_arrays("kept_by_item", arrays)
-        return cls(config, arrays["subjects"], kept, by_item, moments)
+        return cls(config, arrays["subjects"], kept, by_item, moments, arrays["rarity"])
 
 
 def fit(config: UserNeighboursConfig, dataset: Dataset, rng: np.random.Generator) -> UserNeighbours:
@@ -101,7 +114,7 @@ def fit(config: UserNeighboursConfig, dataset: Dataset, rng: np.random.Generator
     User-based neighbourhood scoring after Herlocker et al. 1999, on implicit preferences.
     Raises `NotEnoughData` where no subject has two items.
     """
-    histories = shared_histories(dataset)
+    histories = shared_histories(dataset, config.half_life)
     matrix = histories.matrix
     idle = np.full(matrix.shape[0], np.inf, dtype=np.float32)
     np.minimum.at(idle, entry_rows(matrix), histories.ages)
@@ -109,10 +122,16 @@ def fit(config: UserNeighboursConfig, dataset: Dataset, rng: np.random.Generator
     latest = eligible[np.argsort(idle[eligible], kind="stable")[: config.max_users]]
     subjects = np.sort(latest).astype(np.int64)
     kept = narrow(csr_array(matrix[subjects]))
-    by_item = narrow(csr_array(kept.T.astype(np.float64)))
-    return UserNeighbours(config, subjects, kept, by_item, Moments.of_rows(kept))
+    scale = rarity(kept) if config.weighting == "tf_idf" else np.ones(dataset.n_items)
+    scaled = csr_array((kept.data * scale[kept.indices], kept.indices, kept.indptr), shape=kept.shape)
+    return UserNeighbours(config, subjects, kept, narrow(csr_array(scaled.T)), Moments.of_rows(scaled), scale)
 
 
-SPACE = {"neighbours": (300, 30)}
+SPACE = {
+    "weighting": ("tf_idf",),
+    "neighbours": (300, 30),
+    "recency": (90.0, 30.0),
+    "half_life": (90.0, 30.0),
+}
 
 FAMILY = Family("user_neighbours", "collaborative", UserNeighboursConfig, fit, UserNeighbours, SPACE)

@@ -52,8 +52,8 @@ def test_candidates_are_each_familys_best_unseen() -> None:
         "up": np.array([[1, 2, 3, 4, 5], [1, 2, 3, 4, 5]], dtype=np.float32),
         "down": np.array([[5, 4, 3, 2, 1], [1, 2, 3, 4, 5]], dtype=np.float32),
     }
-    seen = csr_array(np.array([[0, 0, 0, 0, 1], [0, 0, 0, 0, 0]], dtype=np.float32))
-    candidates = collect_candidates([ScoreBatch(scores, seen)], per_family=2)
+    allowed = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]], dtype=np.bool_)
+    candidates = collect_candidates([ScoreBatch(scores, allowed)], per_family=2)
     assert candidates.families == ("up", "down")
     assert candidates.items.tolist() == [[0, 1, 2, 3], [3, 4, -1, -1]]
     assert candidates.scores[0].tolist() == [[1, 2, 3, 4], [5, 4, 3, 2]]

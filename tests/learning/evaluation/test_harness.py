@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Histories
-from app.learning.evaluation.harness import batches, evaluate_ratings, evaluate_top_n, take_histories
+from app.learning.evaluation.harness import batches, evaluate_ratings, evaluate_top_n
 from app.learning.ratings.base import RatingModel, Ratings
 from app.learning.recommenders.base import Scores
 
@@ -22,7 +22,7 @@ def _score(histories: Histories) -> Scores:
 
 
 def test_takes_rows_with_their_ages() -> None:
-    taken = take_histories(_histories(), np.array([3, 1, 2, 0]))
+    taken = _histories().take(np.array([3, 1, 2, 0]))
     np.testing.assert_array_equal(taken.matrix.toarray(), PREFERENCES[[3, 1, 2, 0]])
     assert taken.ages.tolist() == [30, 20, 21, 0]
 

@@ -9,9 +9,11 @@ from app.learning.dataset import DAY_MS, Dataset, InteractionLog
 from app.learning.evaluation.splits import (
     Split,
     choose_split,
+    k_folds,
     leave_last,
     random_split,
     relevant,
+    strong_split,
     time_split,
 )
 from tests.worlds import AS_OF, world
@@ -104,6 +106,64 @@ def test_random_follows_its_seed() -> None:
     assert len(held[0]) == 9
 
 
+@given(EVENTS, st.integers(2, 6), st.integers(0, 99))
+def test_folds_are_together_all_that_users_did(
+    events: list[tuple[object, ...]], folds: int, seed: int
+) -> None:
+    dataset = _shop(events)
+    parts = list(k_folds(dataset, folds, np.random.default_rng(seed)))
+    assert len(parts) == folds
+    held: list[tuple[float, ...]] = []
+    items: dict[int, list[int]] = {user: [] for user in range(dataset.n_users)}
+    pairs: set[tuple[int, int]] = set()
+    for split in parts:
+        _loses_nothing(dataset, split)
+        held += _rows(split.held_out)
+        found = set(zip(split.held_out.subject.tolist(), split.held_out.item.tolist(), strict=True))
+        assert not found & pairs
+        pairs |= found
+        for user, sizes in items.items():
+            sizes.append(sum(1 for subject, _ in found if subject == user))
+    assert sorted(held) == _rows(dataset.log.where(dataset.log.subject < dataset.n_users))
+    assert all(max(sizes) - min(sizes) <= 1 for sizes in items.values())
+
+
+def test_folds_are_alike_where_users_have_few_items() -> None:
+    dataset = _visits({"w": [9.0], "x": [8.0]}, 200)
+    sizes = [len(split.held_out) for split in k_folds(dataset, 5, np.random.default_rng(0))]
+    assert sum(sizes) == 400
+    assert min(sizes) > 50
+    with pytest.raises(ValueError, match="two folds"):
+        next(k_folds(dataset, 1, np.random.default_rng(0)))
+
+
+@given(EVENTS, st.floats(0.05, 0.95), st.floats(0.05, 0.95), st.integers(0, 99))
+def test_strong_tells_training_nothing_of_those_who_are_asked(
+    events: list[tuple[object, ...]], users: float, share: float, seed: int
+) -> None:
+    dataset = _shop(events)
+    split = strong_split(dataset, users, share, np.random.default_rng(seed))
+    told = split.histories_from
+    assert sorted(_rows(told.log) + _rows(split.held_out)) == _rows(dataset.log)
+    several = {
+        user
+        for user in range(dataset.n_users)
+        if len(set(dataset.log.item[dataset.log.subject == user].tolist())) >= 2
+    }
+    apart = set(split.held_out.subject.tolist())
+    assert apart <= several
+    assert len(apart) == (max(1, round(users * len(several))) if several else 0)
+    assert not apart & set(split.train.log.subject.tolist())
+    # Of the others training knows all.
+    others = np.array([subject not in apart for subject in dataset.log.subject.tolist()], dtype=np.bool_)
+    assert _rows(split.train.log) == _rows(dataset.log.where(others))
+    for user in apart:
+        kept, held = (set(log.item[log.subject == user].tolist()) for log in (told.log, split.held_out))
+        assert not kept & held
+        assert len(held) == np.clip(np.rint(share * len(kept | held)), 1, len(kept | held) - 1)
+    assert set(relevant(split, exclude_seen=False)[0].tolist()) <= apart
+
+
 def test_relevant_is_what_is_positive_in_sum_and_new_if_asked() -> None:
     dataset = _shop(
         [
@@ -171,11 +231,70 @@ def test_needs_fifty_users(n_users: int) -> None:
     )
 
 
-def test_chooses_leave_last_where_users_come_one_after_another() -> None:
-    split = choose_split(_visits({"w": [1.0], "x": [1.5], "shift": [5.0]}), np.random.default_rng(0))
+def test_chooses_leave_last_where_visits_overlap_but_few_are_on_both_sides() -> None:
+    # Each user is there for 15 days, and a new one comes every 5.
+    dataset = _visits({"w": [1.0], "x": [8.0], "y": [16.0], "shift": [5.0]})
+    split = choose_split(dataset, np.random.default_rng(0))
     assert split.protocol == "leave_last"
     assert "only" in split.reason
     assert len(relevant(split, exclude_seen=True)[0]) == 60
+
+
+@pytest.mark.parametrize(("n_users", "protocol"), [(19, "leave_last"), (20, "random"), (60, "random")])
+def test_chooses_random_where_one_user_comes_after_the_other(n_users: int, protocol: str) -> None:
+    dataset = _visits({"w": [1.0], "x": [1.5], "shift": [5.0]}, n_users)
+    split = choose_split(dataset, np.random.default_rng(0))
+    assert split.protocol == protocol
+    assert ("sorted by user" in split.reason) == (protocol == "random")
+    assert len(relevant(split, exclude_seen=True)[0]) == n_users
+
+
+def _exported(interruptions: int) -> Dataset:
+    """Forty users of four items each, one after the other, at increasing times but for some rows."""
+    rows = [(f"u{user:02}", item) for user in range(40) for item in "wxyz"]
+    for place in range(interruptions):
+        first = 8 * place + 2
+        rows[first], rows[first + 3] = rows[first + 3], rows[first]
+    # A single visit between others, and a session, interrupt nobody who counts.
+    rows.insert(2, ("once", "w"))
+    rows.insert(6, ("s", "w"))
+    return _shop([(user, item, "view", 400.0 - place) for place, (user, item) in enumerate(rows)])
+
+
+@pytest.mark.parametrize(("interruptions", "protocol"), [(0, "random"), (1, "random"), (9, "leave_last")])
+def test_an_export_may_be_nearly_sorted(interruptions: int, protocol: str) -> None:
+    dataset = _exported(interruptions)
+    assert choose_split(dataset, np.random.default_rng(0)).protocol == protocol
+
+
+def test_a_shop_of_twelve_users() -> None:
+    dataset = _visits({"w": [9.0], "x": [5.0], "y": [1.0], "shift": [0.1]}, 12)
+    split = choose_split(dataset, np.random.default_rng(0))
+    assert split.protocol == "leave_last"
+    assert "50 needed" in split.reason
+    assert len(relevant(split, exclude_seen=True)[0]) == 12
+
+
+def test_a_shop_of_one_user() -> None:
+    split = choose_split(_visits({"w": [9.0], "x": [1.0]}, 1), np.random.default_rng(0))
+    assert split.protocol == "leave_last"
+    assert split.held_out.item.tolist() == [1]
+    assert relevant(split, exclude_seen=True)[0].tolist() == [0]
+    alone = choose_split(_visits({"w": [9.0]}, 1), np.random.default_rng(0))
+    assert (len(alone.train.log), len(alone.held_out)) == (1, 0)
+
+
+@pytest.mark.parametrize("event", ["refund", "look"])
+def test_without_positive_events_nothing_is_held_out(event: str) -> None:
+    events: list[tuple[object, ...]] = [
+        (f"u{user:02}", item, event, float(place + user % 7))
+        for user in range(30)
+        for place, item in enumerate("wxy")
+    ]
+    split = choose_split(_shop(events), np.random.default_rng(0))
+    assert "no user has positive events on two items" in split.reason
+    assert (len(split.train.log), len(split.held_out)) == (90, 0)
+    assert len(relevant(split, exclude_seen=False)[0]) == 0
 
 
 @pytest.mark.parametrize("shift", [0.0, 5.0])

@@ -10,6 +10,7 @@ from app.learning.ratings.biased_factorization import (
     BiasedFactorizationConfig,
     fit_biased_factorization,
 )
+from app.learning.ratings.moments import Posterior
 from app.learning.recommenders.base import NotEnoughData
 from tests.worlds import World, world
 
@@ -134,8 +135,8 @@ def test_chunks_do_not_change_the_model(
 def test_noise_and_precision_can_be_set(rated: World) -> None:
     config = BiasedFactorizationConfig(factors=2, epochs=8, noise=0.7, precision=3.0)
     model = _fit(rated, config)
-    assert model.noise == pytest.approx(0.49)
-    np.testing.assert_array_equal(model.user_prior[:-1], 3.0)
+    assert model.noise * model.unit**2 == pytest.approx(0.49)
+    np.testing.assert_array_equal(model.prior.precision[:-1], 3.0)
 
 
 def test_variance_agrees_with_sampling(model: BiasedFactorization) -> None:
@@ -144,7 +145,7 @@ def test_variance_agrees_with_sampling(model: BiasedFactorization) -> None:
     mean = rng.normal(size=(2, width))
     root = rng.normal(size=(2, width, width)) * 0.3
     cov = root @ root.transpose(0, 2, 1)
-    left, right = (model.layout.moments(mean[[s]], cov[[s]]) for s in (0, 1))
+    left, right = (model.layout.moments(Posterior(mean[[s]], cov[[s]])) for s in (0, 1))
     expected, variance = model.layout.product(left, right)
     p, q = (rng.multivariate_normal(mean[s], cov[s], size=200_000) for s in (0, 1))
     drawn = (p[:, :-1] * q[:, :-1]).sum(axis=1) + p[:, -1] + q[:, -1]

@@ -1,4 +1,4 @@
-"""What sets a segment apart, in numbers and in words."""
+"""What sets a segment apart, in numbers and in words, and the name that follows from it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -7,11 +7,12 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from app.learning.customers.segments.contrast import Contrast
+from app.learning.customers.segments.phrases import multiple, sentence
 
 _MARKS: Final = 3
 _NOTABLE: Final = 0.25
-"""Standard deviations from the mean below which a feature gives no name."""
+"""Standard deviations between a segment and the others below which a feature gives no name."""
 _WORDS: Final = {
     "recency_days": ("lapsed", "recently active"),
     "tenure_days": ("long-standing", "new"),
@@ -31,19 +32,32 @@ _WORDS: Final = {
 
 @dataclass(frozen=True)
 class Distinction:
-    """A feature in which a segment differs from all users."""
+    """A feature in which a segment differs from the other customers."""
 
     feature: str
     unit: str
     direction: Literal["high", "low"]
     difference: float
-    """Standard deviations from the mean of all users."""
+    """Between the means of the segment and of the others, in standard deviations of all."""
     centre: float
     """Median of the segment, in the feature's unit."""
+    mean: float
+    others: float
+    """Mean of the others."""
 
     def describe(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return asdict(self) | {"ratio": self.ratio, "says": self.says}
+
+    @property
+    def ratio(self) -> float | None:
+        """Mean of the segment as a multiple of the others' mean, where that says something."""
+        return multiple(self.unit, self.mean, self.others)
+
+    @property
+    def says(self) -> str:
+        """The difference as a sentence: "buys 3.1 x as often as others"."""
+        return sentence(self.feature, self.unit, self.mean, self.others)
 
     @property
     def words(self) -> str:
@@ -53,35 +67,37 @@ class Distinction:
                 return "not yet buyers"
             if self.centre <= 1:
                 return "one-time buyers"
-        high, low = _WORDS.get(
-            self.feature, (f"high {self.feature}".replace("_", " "), f"low {self.feature}".replace("_", " "))
-        )
+        plain = self.feature.replace("_", " ")
+        high, low = _WORDS.get(self.feature, (f"high {plain}", f"low {plain}"))
         return high if self.direction == "high" else low
 
 
 def distinctions(
-    names: Sequence[str], units: Sequence[str], standardised: Floats, centres: Floats
+    names: Sequence[str], units: Sequence[str], found: Contrast, counts: NDArray[np.bool_]
 ) -> list[list[Distinction]]:
     """For each segment the features that differ most, the greatest difference first.
 
-    `standardised` and `centres` are `(n_segments, n_features)`.
+    `counts`, `(n_features,)`: features that may be named; the others repeat one of these.
     """
-    found = []
-    for differences, centre in zip(standardised, centres, strict=True):
-        order = np.argsort(-np.abs(np.round(differences, 9)), kind="stable")[:_MARKS]
-        found.append(
+    marks = []
+    for segment, effects in enumerate(found.effects):
+        order = np.argsort(-np.abs(np.round(np.where(counts, effects, 0.0), 9)), kind="stable")[:_MARKS]
+        marks.append(
             [
                 Distinction(
                     names[place],
                     units[place],
-                    "high" if differences[place] > 0 else "low",
-                    float(differences[place]),
-                    float(centre[place]),
+                    "high" if effects[place] > 0 else "low",
+                    float(effects[place]),
+                    float(found.centres[segment, place]),
+                    float(found.means[segment, place]),
+                    float(found.others[segment, place]),
                 )
                 for place in order.tolist()
+                if counts[place]
             ]
         )
-    return found
+    return marks
 
 
 def segment_names(marks: Sequence[Sequence[Distinction]]) -> list[str]:
@@ -99,3 +115,18 @@ def segment_names(marks: Sequence[Sequence[Distinction]]) -> list[str]:
             number += 1
         names.append(name)
     return names
+
+
+def taste_names(names: Sequence[str], found: Contrast) -> list[str]:
+    """A name from what a segment prefers most: the two columns that stand out above the others."""
+    called: list[str] = []
+    for effects in found.effects:
+        order = np.argsort(-effects, kind="stable")[:2]
+        name = ", ".join(names[place] for place in order.tolist() if effects[place] >= _NOTABLE)
+        name = unnumbered = name or "mixed tastes"
+        number = 2
+        while name in called:
+            name = f"{unnumbered} ({number})"
+            number += 1
+        called.append(name)
+    return called

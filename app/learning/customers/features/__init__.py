@@ -1,0 +1,16 @@
+"""What a customer's behaviour looks like in numbers, as of a moment."""
+
+from app.learning.customers.features.attributes import AttributeColumn, AttributeTable, attribute_table
+from app.learning.customers.features.behaviour import customer_features
+from app.learning.customers.features.definitions import FEATURES
+from app.learning.customers.features.table import Feature, FeatureTable
+
+__all__ = [
+    "FEATURES",
+    "AttributeColumn",
+    "AttributeTable",
+    "Feature",
+    "FeatureTable",
+    "attribute_table",
+    "customer_features",
+]
