@@ -95,8 +95,11 @@ class ModelVersion:
             "as_of": self.as_of,
             "families": self.configs,
             **self.blends.content,
-            "ratings": {"fitted": self.rating_model is not None, "config": self.rating_config.model_dump()},
-            "segmentation": {"found": segments, "config": self.segmentation_config.model_dump()},
+            "ratings": {
+                "fitted": self.rating_model is not None,
+                "config": self.rating_config.model_dump(mode="json"),
+            },
+            "segmentation": {"found": segments, "config": self.segmentation_config.model_dump(mode="json")},
             "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
             "event_weights": self.event_weights,
         }

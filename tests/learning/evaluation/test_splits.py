@@ -33,7 +33,8 @@ def _shop(events: list[tuple[object, ...]]) -> Dataset:
 
 
 def _rows(log: InteractionLog) -> list[tuple[float, ...]]:
-    columns = [np.nan_to_num(getattr(log, column.name), nan=-1).tolist() for column in fields(log)]
+    values = [getattr(log, column.name) for column in fields(log)]
+    columns = [np.nan_to_num(value, nan=-1).tolist() for value in values if value is not None]
     return sorted(zip(*columns, strict=True))
 
 
