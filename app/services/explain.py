@@ -25,6 +25,7 @@ _IMPERSONAL = {
     "popular": "Popular with other customers",
     "trending": "Trending now",
     "latest": "New in the shop",
+    "social": "Liked by people you know",
 }
 
 

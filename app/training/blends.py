@@ -133,7 +133,14 @@ def _social(
     if len(tied) >= LEAST_USERS:
         circle = Audience(newcomers.histories.take(tied), csr_array(newcomers.wanted[tied]))
         return _choose(models, circle, exclude_seen, progress)
-    weights = {name: 0.5 * weight for name, weight in cold.weights.items() if name != "social"}
+    return with_circle(models, cold)
+
+
+def with_circle(models: Mapping[str, Recommender], blend: Blend) -> Blend:
+    """The blend half made of what somebody's circle likes, where that is known."""
+    if "social" not in models:
+        return blend
+    weights = {name: 0.5 * weight for name, weight in blend.weights.items() if name != "social"}
     return Blend({**weights, "social": 1.0 - sum(weights.values())})
 
 

@@ -22,7 +22,7 @@ from app.learning.ratings.base import dataset_ratings, log_ratings
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
 from app.learning.recommenders.base import NotEnoughData, Recommender
 from app.learning.recommenders.registry import FAMILIES
-from app.training.blends import COLD_FACTORS, choose_blends, choose_cold_factor, default_blend
+from app.training.blends import COLD_FACTORS, choose_blends, choose_cold_factor, default_blend, with_circle
 from app.training.fitting import fit_ratings
 from app.training.holdout import Asked, hold_out
 from app.training.judging import LIST_LENGTH, Audience, judge
@@ -119,6 +119,7 @@ def run_trial(
     else:
         cold_factor = COLD_FACTORS[1]
         blends = Blends.single(default_blend(models), may_repeat)
+        blends = blends.with_blends({"social": with_circle(models, blends.cold)})
     evaluation = _protocol(split, len(validation.users), len(test.users), may_repeat, repeats, found)
     rejected = None
     if enough:

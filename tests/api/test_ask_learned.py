@@ -248,3 +248,43 @@ def test_an_item_that_came_after_the_training_is_recommended_at_once(shop: TestC
     # Out of stock it is gone at once.
     assert shop.patch("/v1/items/twin", json={"availability": "out_of_stock"}).status_code == 200
     assert "twin" not in ids(recommended(shop, user_id="fan", n=500))
+
+
+def test_newcomers_get_what_their_circle_likes_at_once(
+    trained: TrainedShop, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    artifacts = tmp_path / "artifacts"
+    shutil.copytree(trained.artifacts, artifacts)
+    with (
+        new_database(request, trained.engine, tmp_path, trained.source) as url,
+        serving(url, artifacts) as client,
+    ):
+        friend = "u000001"
+        for user_id in ("cousin", "neighbour", "stranger"):
+            assert client.put(f"/v1/users/{user_id}", json={}).status_code == 200
+        tie = client.put(f"/v1/users/cousin/relations/{friend}", json={"kind": "family"})
+        assert tie.status_code == 200, tie.text
+        before = recommended(client, user_id="cousin", n=10)
+        assert "social" not in [item["source"] for item in before["items"]]
+        assert client.post("/v1/training-runs").status_code == 202
+        database = Database(url)
+        assert Trainer(database, options_of(Settings(database_url=url, artifacts=artifacts))).work_once()
+        database.close()
+        assert asked(client, "/v1/training-runs", limit=1)["training_runs"][0]["state"] == "succeeded"
+        client.post(f"/v1/models/{asked(client, '/v1/models')['models'][0]['version']}/activate")
+        liked = {
+            event["item_id"] for event in asked(client, f"/v1/users/{friend}/interactions")["interactions"]
+        }
+        told = recommended(client, user_id="cousin", n=10, explain=True)["items"]
+        social = [item for item in told if item["source"] == "social"]
+        assert social
+        assert {item["item_id"] for item in social} <= liked
+        assert social[0]["reason"]["text"] == "Liked by people you know"
+        # A tie of a moment ago counts, one that is gone does not.
+        client.put("/v1/users/neighbour/relations/cousin", json={"kind": "friend"})
+        client.put(f"/v1/users/stranger/relations/{friend}", json={"kind": "friend"})
+        found = recommended(client, user_id="stranger", n=10)["items"]
+        assert "social" in [item["source"] for item in found]
+        assert client.delete(f"/v1/users/stranger/relations/{friend}").status_code in (200, 204)
+        found = recommended(client, user_id="stranger", n=10)["items"]
+        assert "social" not in [item["source"] for item in found]
