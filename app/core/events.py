@@ -17,6 +17,7 @@ DEFAULT_WEIGHTS: Final[dict[str, float]] = {
     "rate": 5.0,
     "view_promotion": 0.0,
     "select_promotion": 0.0,
+    "service_contact": 0.0,
 }
 """Implicit weight of each standard event; that of `rate` belongs to the best rating of the shop's scale."""
 
@@ -51,9 +52,16 @@ ALIASES: Final[dict[str, str]] = {
 }
 
 ITEMLESS: Final[frozenset[str]] = frozenset(
-    {"view_item_list", "search", "begin_checkout", "view_promotion", "select_promotion"}
+    {
+        *("view_item_list", "search", "begin_checkout", "view_promotion", "select_promotion"),
+        "service_contact",
+    }
 )
 """Standard events that may come without an item."""
+
+CONTACT: Final = "service_contact"
+CONTACT_TYPES: Final = ("complaint", "question", "return")
+"""What a `service_contact` may be about, by `type` in its context."""
 
 _CUSTOM = re.compile(r"[a-z0-9_]{1,64}")
 

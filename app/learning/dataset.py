@@ -53,6 +53,16 @@ class InteractionLog:
             order=None if self.order is None else self.order[chosen],
         )
 
+    def joined(self, other: Self) -> Self:
+        """The rows of both, those of the other after these."""
+        orders = [
+            np.full(len(log), -1, dtype=np.int32) if log.order is None else log.order for log in (self, other)
+        ]
+        columns = ("subject", "item", "event", "value", "quantity", "price", "occurred_at")
+        both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in columns}
+        none = self.order is None and other.order is None
+        return replace(self, order=None if none else np.concatenate(orders), **both)
+
 
 @dataclass(frozen=True)
 class ItemTable:
@@ -92,6 +102,9 @@ class Dataset:
     user_attributes: list[dict[str, Any]] = field(default_factory=list)
     """The shop's own, of each user; empty where no user has any."""
 
+    itemless: InteractionLog | None = None
+    """What users did beside items (searches, contacts with the service); `item` is -1. None without any."""
+
     @property
     def n_users(self) -> int:
         return len(self.user_keys)
@@ -100,9 +113,37 @@ class Dataset:
     def n_items(self) -> int:
         return len(self.item_keys)
 
+    def with_all_events(self) -> Self:
+        """The same shop with events that have no item (-1) in the log: what customers are judged by."""
+        if self.itemless is None:
+            return self
+        log = self.log.joined(self.itemless)
+        return replace(self, log=log.where(np.argsort(log.occurred_at, kind="stable")), itemless=None)
+
     def with_log(self, log: InteractionLog, as_of: int) -> Self:
         """The same shop with other interactions, as of another moment."""
         return replace(self, log=log, as_of=as_of)
+
+
+@dataclass(frozen=True)
+class Occasions:
+    """On how many days each chose an item, and when: where it was bought, the days on which it was bought."""
+
+    days: csr_array
+    """Number of these days, `(n_batch, n_items)` float32, an entry for each item that was chosen."""
+    first: NDArray[np.float32]
+    """Days since the first of them, one for each stored entry of `days`."""
+    last: NDArray[np.float32]
+    """Days since the last of them, likewise."""
+    bought: NDArray[np.bool_] | None = None
+    """Whether the item was bought, likewise; None where that is not told."""
+
+    def take(self, rows: NDArray[np.int64]) -> "Occasions":
+        """The occasions of some rows, in the order given."""
+        days = self.days
+        places = csr_array((np.arange(days.nnz), days.indices, days.indptr), shape=days.shape)[rows].data
+        bought = None if self.bought is None else self.bought[places]
+        return Occasions(csr_array(days[rows]), self.first[places], self.last[places], bought)
 
 
 @dataclass(frozen=True)
@@ -117,6 +158,8 @@ class Histories:
     """All that each had to do with, `(n_batch, n_items)`, an entry for each item; None: as `matrix`."""
     ties: csr_array | None = None
     """Weights of the ties of each to the users of the training, `(n_batch, n_users)`; None without any."""
+    occasions: Occasions | None = None
+    """The days behind `matrix`, of as many items or more; None where only preferences are known."""
 
     def __len__(self) -> int:
         return int(self.matrix.shape[0])
@@ -129,6 +172,7 @@ class Histories:
             np.asarray(ages[rows].data, dtype=np.float32),
             None if self.seen is None else csr_array(self.seen[rows]),
             None if self.ties is None else csr_array(self.ties[rows]),
+            None if self.occasions is None else self.occasions.take(rows),
         )
 
     @property

@@ -7,8 +7,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.customers.segmentation import Segmentation, SegmentationConfig
+from app.learning.analytics import Analytics, AnalyticsConfig
 from app.learning.dataset import Histories
+from app.learning.parts import joined, part_of
 from app.learning.preferences import RatingScale, event_strengths, histories
 from app.learning.ranking.blend import Blend, Blends, known_and_idle, normalise
 from app.learning.ranking.cold_items import ColdItems
@@ -17,7 +18,7 @@ from app.learning.ratings.biased_factorization import BiasedFactorization, Biase
 from app.learning.recommenders.base import Recommender, Scores
 from app.learning.recommenders.registry import FAMILIES
 
-FORMAT = 2
+FORMAT = 3
 """Of the content that is written beside the arrays; raised when an older release could not read it."""
 
 
@@ -26,7 +27,7 @@ class ModelVersion:
     """What is trained together, served together and rolled back together."""
 
     user_keys: NDArray[np.int64]
-    """Database keys of the users, ascending, `(n_users,)`; rows of the segmentation."""
+    """Database keys of the users, ascending, `(n_users,)`; rows of the analytics."""
     item_keys: NDArray[np.int64]
     """Database keys of the items in order of their external ids, `(n_items,)`."""
     recommenders: dict[str, Recommender]
@@ -36,8 +37,8 @@ class ModelVersion:
     cold: ColdItems
     rating_model: RatingModel | None
     rating_config: BiasedFactorizationConfig
-    segmentation: Segmentation | None
-    segmentation_config: SegmentationConfig
+    analytics: Analytics
+    analytics_config: AnalyticsConfig
     scale: RatingScale | None
     event_weights: dict[str, float]
     as_of: int
@@ -82,14 +83,11 @@ class ModelVersion:
         """The version as content (JSON) and arrays."""
         arrays: dict[str, NDArray[Any]] = {"user_keys": self.user_keys, "item_keys": self.item_keys}
         for family, model in self.recommenders.items():
-            arrays |= _prefixed(f"recommenders/{family}", model.arrays())
-        arrays |= _prefixed("cold", self.cold.arrays())
+            arrays |= joined({f"recommenders/{family}": model.arrays()})
+        arrays |= joined({"cold": self.cold.arrays()})
         if self.rating_model is not None:
-            arrays |= _prefixed("ratings", self.rating_model.arrays())
-        segments: dict[str, Any] | None = None
-        if self.segmentation is not None:
-            arrays |= _prefixed("segmentation", self.segmentation.arrays())
-            segments = self.segmentation.describe()
+            arrays |= joined({"ratings": self.rating_model.arrays()})
+        arrays |= joined({"analytics": self.analytics.arrays()})
         content = {
             "format": FORMAT,
             "as_of": self.as_of,
@@ -99,7 +97,10 @@ class ModelVersion:
                 "fitted": self.rating_model is not None,
                 "config": self.rating_config.model_dump(mode="json"),
             },
-            "segmentation": {"found": segments, "config": self.segmentation_config.model_dump(mode="json")},
+            "analytics": {
+                "missing": dict(self.analytics.missing),
+                "config": self.analytics_config.model_dump(mode="json"),
+            },
             "scale": [self.scale.low, self.scale.high] if self.scale is not None else None,
             "event_weights": self.event_weights,
         }
@@ -117,40 +118,25 @@ class ModelVersion:
         for name, config in content["families"].items():
             family = FAMILIES[name]
             recommenders[name] = family.model.from_arrays(
-                family.config.model_validate(config), _below(f"recommenders/{name}", arrays)
+                family.config.model_validate(config), part_of(arrays, f"recommenders/{name}")
             )
         rating_config = BiasedFactorizationConfig.model_validate(content["ratings"]["config"])
         rating_model = None
         if content["ratings"]["fitted"]:
-            rating_model = BiasedFactorization.from_arrays(rating_config, _below("ratings", arrays))
-        segmentation_config = SegmentationConfig.model_validate(content["segmentation"]["config"])
-        segmentation = None
-        if content["segmentation"]["found"] is not None:
-            segmentation = Segmentation.from_arrays(segmentation_config, _below("segmentation", arrays))
+            rating_model = BiasedFactorization.from_arrays(rating_config, part_of(arrays, "ratings"))
+        analytics_config = AnalyticsConfig.model_validate(content["analytics"]["config"])
         return cls(
             user_keys=arrays["user_keys"],
             item_keys=arrays["item_keys"],
             recommenders=recommenders,
             configs=dict(content["families"]),
             blends=Blends.from_content(content),
-            cold=ColdItems.from_arrays(_below("cold", arrays)),
+            cold=ColdItems.from_arrays(part_of(arrays, "cold")),
             rating_model=rating_model,
             rating_config=rating_config,
-            segmentation=segmentation,
-            segmentation_config=segmentation_config,
+            analytics=Analytics.from_arrays(analytics_config, part_of(arrays, "analytics")),
+            analytics_config=analytics_config,
             scale=RatingScale(*content["scale"]) if content["scale"] is not None else None,
             event_weights=dict(content["event_weights"]),
             as_of=content["as_of"],
         )
-
-
-def _prefixed(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {f"{prefix}/{name}": array for name, array in arrays.items()}
-
-
-def _below(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {
-        name.removeprefix(prefix + "/"): array
-        for name, array in arrays.items()
-        if name.startswith(prefix + "/")
-    }

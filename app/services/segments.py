@@ -81,11 +81,11 @@ def segments_of_user(connection: Connection, live: Live, user_id: str) -> dict[s
 
 def _segmentation(live: Live) -> tuple[LiveModel, Segmentation]:
     model = live.current
-    if model is None or model.version.segmentation is None:
+    if model is None or KIND not in model.version.analytics.customers.segmentations:
         raise ModelNotReady(
             "No segments are known yet: they need ten users with different histories and a training run."
         )
-    return model, model.version.segmentation
+    return model, model.version.analytics.customers.segmentations[KIND]
 
 
 def _number(segmentation: Segmentation, segment_id: str) -> int:

@@ -10,9 +10,8 @@ import structlog
 
 from app.core.clock import rfc3339
 from app.db.session import Database
-from app.learning.artifacts import delete_version, write_version
-from app.learning.customers.features import customer_features
-from app.learning.customers.segmentation import Segmentation, SegmentationConfig, fit_segmentation
+from app.learning.analytics import Analytics, AnalyticsConfig, fit_analytics
+from app.learning.artifacts import ArtifactError, delete_version, read_version, write_version
 from app.learning.dataset import Dataset
 from app.learning.preferences import rating_scale
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
@@ -49,7 +48,15 @@ class Recipe:
     seed: int
     search_seconds: float = 40.0
     rating: BiasedFactorizationConfig = field(default_factory=BiasedFactorizationConfig)
-    segmentation: SegmentationConfig = field(default_factory=SegmentationConfig)
+    analytics: AnalyticsConfig = field(default_factory=AnalyticsConfig)
+
+
+@dataclass(frozen=True)
+class Former:
+    """The version that is served now: the next one begins from it."""
+
+    version: str
+    content: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ def train(
     artifacts: Path,
     recipe: Recipe,
     version: str,
-    active: Mapping[str, Any] | None,
+    former: Former | None,
     progress: Progress,
 ) -> Trained:
     """Train on all data and write the version's artifacts under a name that nobody asks for yet.
@@ -79,44 +86,60 @@ def train(
             f"training needs at least {LEAST_INTERACTIONS} interactions with items, "
             f"there are {len(dataset.log)}"
         )
-    learned = learn(dataset, recipe, active, progress.part("search", 0.15, 0.9))
+    active = None if former is None else former.content
+    before = None if former is None else _analytics_of(artifacts, former.version)
+    learned = learn(dataset, recipe, active, progress.part("search", 0.15, 0.9), before)
     return _store(artifacts, version, found, learned, progress.part("publish", 0.9, 1.0))
 
 
-def learn(dataset: Dataset, recipe: Recipe, active: Mapping[str, Any] | None, progress: Progress) -> Learned:
+def learn(
+    dataset: Dataset,
+    recipe: Recipe,
+    active: Mapping[str, Any] | None,
+    progress: Progress,
+    former: Analytics | None = None,
+) -> Learned:
     """Choose, tune and blend on the data set itself, then fit what was chosen to all of it.
 
-    `active` is the content of the version that is served now, if any: the search begins from it. Raises
-    NotEnoughData where there is nothing to learn from, Interrupted where the run must stop.
+    `active` is the content of the version that is served now, if any: the search begins from it; `former`
+    its analytics, so that segments found again keep their ids. Raises NotEnoughData where there is nothing to learn from, Interrupted where the run must stop.
     """
     rng = np.random.default_rng(recipe.seed)
-    part = progress.part("search", 0.0, 0.6)
+    # The customers' figures need no search: a stream of chance of their own keeps them apart from it.
+    own_rng = np.random.default_rng([recipe.seed, 1])
+    part = progress.part("analytics", 0.0, 0.15)
+    analytics = fit_analytics(recipe.analytics, dataset, own_rng, former, part.done)
+    part = progress.part("search", 0.15, 0.65)
     trial = run_trial(dataset, recipe.rating, active, recipe.search_seconds, rng, part)
-    model = _fit_all(dataset, trial, recipe, rng, progress.part("fit", 0.6, 1.0))
+    model = _fit_all(dataset, trial, recipe, rng, analytics, progress.part("fit", 0.65, 1.0))
     return Learned(model, trial)
 
 
-def _fit_segmentation(
-    config: SegmentationConfig, dataset: Dataset, rng: np.random.Generator
-) -> Segmentation | None:
+def _analytics_of(artifacts: Path, version: str) -> Analytics | None:
+    """Those of a stored version; None where it cannot be read any more."""
     try:
-        return fit_segmentation(config, customer_features(dataset), rng)
-    except NotEnoughData as reason:
-        log.info("no_segmentation", reason=str(reason))
+        content, arrays = read_version(artifacts, version, verify=False)
+        return ModelVersion.from_store(content, arrays).analytics
+    except (ArtifactError, KeyError, ValueError, TypeError) as error:
+        log.warning("former_analytics_unreadable", version=version, error=str(error))
         return None
 
 
 def _fit_all(
-    dataset: Dataset, trial: Trial, recipe: Recipe, rng: np.random.Generator, progress: Progress
+    dataset: Dataset,
+    trial: Trial,
+    recipe: Recipe,
+    rng: np.random.Generator,
+    analytics: Analytics,
+    progress: Progress,
 ) -> ModelVersion:
     wanted = {*trial.blends.families, *ALWAYS}
     configs = {name: config for name, config in trial.configs.items() if name in wanted}
-    models = fit_recommenders(dataset, configs, rng, progress.part("fit", 0.0, 0.8))
+    models = fit_recommenders(dataset, configs, rng, progress.part("fit", 0.0, 0.9))
     named = {name: refit_blend(blend, models) for name, blend in trial.blends.named.items()}
     blends = trial.blends.with_blends(named)
     ratings = fit_ratings(recipe.rating, dataset, rng)
-    progress.done(0.9)
-    segmentation = _fit_segmentation(recipe.segmentation, dataset, rng)
+    progress.done(1.0)
     return ModelVersion(
         user_keys=dataset.user_keys,
         item_keys=dataset.item_keys,
@@ -126,8 +149,8 @@ def _fit_all(
         cold=cold_items(models, dataset, trial.cold_factor),
         rating_model=ratings,
         rating_config=recipe.rating,
-        segmentation=segmentation,
-        segmentation_config=recipe.segmentation,
+        analytics=analytics,
+        analytics_config=recipe.analytics,
         scale=rating_scale(dataset.log),
         event_weights=dataset.event_weights,
         as_of=dataset.as_of,

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
 from app.core.clock import now_ms
+from app.core.events import CONTACT, CONTACT_TYPES
 from app.db.queries import snapshot
 from app.db.queries.snapshot import Rows
 from app.db.session import Database
 from app.learning.dataset import Dataset, InteractionLog, ItemTable
 from app.training.progress import Progress
+
+_CONTACT_TYPES = {name: number for number, name in enumerate(CONTACT_TYPES, 1)}
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ class _Columns:
 
     _TYPES: tuple[type[np.generic], ...] = (
         *(np.int64, np.int64, np.int64, np.int16, np.float32, np.float32, np.float32),
-        *(np.int64, np.int64, np.int32),
+        *(np.int64, np.int64, np.int32, np.int8),
     )
 
     def __init__(self) -> None:
@@ -118,10 +121,11 @@ class _Columns:
         return self._length
 
     def add(self, rows: Rows) -> None:
-        *plain, order_ids = zip(*rows, strict=True)
+        *plain, order_ids, types = zip(*rows, strict=True)
         orders = self._orders
         codes = [orders.setdefault(name, len(orders) - 1) for name in order_ids]
-        columns = zip([*plain, codes], self._TYPES, strict=True)
+        contacts = [_CONTACT_TYPES.get(name, 0) for name in types]
+        columns = zip([*plain, codes, contacts], self._TYPES, strict=True)
         # None becomes NaN in a column of floats; columns of integers come without None.
         self._chunks.append(tuple(np.array(column, dtype=kind) for column, kind in columns))
         self._length += len(rows)
@@ -150,31 +154,44 @@ class _Columns:
         subject[~anonymous] = np.searchsorted(user_keys, user[~anonymous])
         subject[anonymous] = len(user_keys) + session_row
         del user, session
-        ascending = np.argsort(item_keys)
-        item = ascending[np.searchsorted(item_keys, self._column(2), sorter=ascending)].astype(np.int32)
+        item = _places(self._column(2), item_keys)
         codes = np.zeros(max(names, default=0) + 1, dtype=np.int16)
         codes[list(names)] = np.arange(len(names))
+        event_names = (*names.values(), *(f"{CONTACT}:{name}" for name in CONTACT_TYPES))
+        contact = self._column(10)
+        event = np.where(contact > 0, len(names) - 1 + contact, codes[self._column(3).astype(np.int64)])
         quantity = self._column(5)
         quantity[np.isnan(quantity)] = 1
         log = InteractionLog(
             subject=subject[order],
             item=item[order],
-            event=codes[self._column(3).astype(np.int64)][order],
+            event=event.astype(np.int16)[order],
             value=self._column(4)[order],
             quantity=quantity[order],
             price=self._column(6)[order],
             occurred_at=occurred_at[order],
             order=self._column(9)[order] if len(self._orders) > 1 else None,
         )
+        with_item = log.item >= 0
         dataset = Dataset(
             user_keys=user_keys,
             n_subjects=len(user_keys) + len(session_keys),
             item_keys=item_keys,
             items=items,
-            event_names=tuple(names.values()),
-            log=log,
+            event_names=event_names,
+            log=log if with_item.all() else log.where(with_item),
             # The present of a history that was imported is its last event, not the day of the import.
             as_of=int(log.occurred_at[-1]) if len(log) else now_ms(),
             event_weights=event_weights,
+            itemless=None if with_item.all() else log.where(~with_item),
         )
         return Snapshot(dataset, trained_to)
+
+
+def _places(keys: NDArray[np.int64], of: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Index of each key in `of`; -1 for -1."""
+    if not len(of):
+        return np.full(len(keys), -1, dtype=np.int32)
+    ascending = np.argsort(of)
+    found = ascending[np.minimum(np.searchsorted(of, keys, sorter=ascending), len(of) - 1)]
+    return np.where(keys < 0, -1, found).astype(np.int32)

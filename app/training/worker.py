@@ -17,7 +17,7 @@ from app.db.session import Database
 from app.learning.artifacts import ArtifactError, clean_temporary, delete_version, list_versions
 from app.learning.recommenders.base import NotEnoughData
 from app.training import schedule
-from app.training.pipeline import Recipe, Trained, train
+from app.training.pipeline import Former, Recipe, Trained, train
 from app.training.progress import Interrupted, Progress
 from app.training.runs import LEASE, Claim, Heartbeat, claim_run, end_run, give_back
 
@@ -127,9 +127,9 @@ class Trainer:
             row = models.find_model(connection, active) if active else None
         # The fence makes the name unlike that of any other attempt.
         version = f"{from_ms(now_ms()):%Y%m%dT%H%M%SZ}-{claim.run_id}-{claim.fence}"
-        content = row.content if row is not None else None
+        former = Former(active, row.content) if active is not None and row is not None else None
         trained = train(
-            self._database, artifacts, self._options.recipe, version, content, Progress(heartbeat.tell)
+            self._database, artifacts, self._options.recipe, version, former, Progress(heartbeat.tell)
         )
         self._publish(claim, trained)
         self._prune(claim)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, case, func, select, tuple_
 
+from app.core.events import CONTACT
 from app.db.bulk import insert_rows, is_sqlite
 from app.db.rows import AnyRow
 from app.db.tables import event_names, interactions, items, sessions
@@ -141,3 +142,28 @@ def latest_time(connection: Connection) -> int | None:
     """Time of the latest event; None without any."""
     latest: int | None = connection.execute(select(func.max(interactions.c.occurred_at))).scalar_one()
     return latest
+
+
+def history_of_user(connection: Connection, user_key: int, limit: int) -> Sequence[AnyRow]:
+    """A user's latest events, with and without an item, oldest first: item_id, name, value, quantity, price,
+    order_id, occurred_at and what a contact with the service was about (context `type`)."""
+    latest = (
+        select(
+            interactions.c.id,
+            interactions.c.item_id,
+            event_names.c.name,
+            interactions.c.value,
+            interactions.c.quantity,
+            interactions.c.price,
+            interactions.c.order_id,
+            interactions.c.occurred_at,
+            case(
+                (event_names.c.name == CONTACT, interactions.c.context["type"].as_string()), else_=None
+            ).label("contact_type"),
+        )
+        .join(event_names, event_names.c.id == interactions.c.event)
+        .where(interactions.c.user_id == user_key)
+        .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
+        .limit(limit)
+    )
+    return list(reversed(connection.execute(latest).all()))

@@ -27,14 +27,17 @@ def stream_relations(connection: Connection, size: int = 50_000) -> Iterator[Row
 
 
 def stream_interactions(connection: Connection, size: int = 50_000) -> Iterator[Rows]:
-    """`(user_id, session_id, item_id, event, value, quantity, price, occurred_at, id, order_id)`.
+    """`(user_id, session_id, item_id, event, value, quantity, price, occurred_at, id, order_id, type)`.
 
-    Only those with an item; -1 stands for no user and for no session, "" for no order.
+    Those with an item or a user; -1 stands for no user, no session and no item, "" for no order. `type` is
+    what a contact with the service was about; "" for all other events.
     """
     statement = (
-        "SELECT coalesce(user_id, -1), coalesce(session_id, -1), item_id, event, value, quantity, "
-        "price, occurred_at, id, coalesce(order_id, '') "
-        "FROM interactions WHERE item_id IS NOT NULL"
+        "SELECT coalesce(user_id, -1), coalesce(session_id, -1), coalesce(item_id, -1), event, value, "
+        "quantity, price, occurred_at, id, coalesce(order_id, ''), "
+        "CASE WHEN event IN (SELECT id FROM event_names WHERE name = 'service_contact') "
+        "THEN coalesce(context ->> 'type', '') ELSE '' END "
+        "FROM interactions WHERE item_id IS NOT NULL OR user_id IS NOT NULL"
     )
     return _stream(connection, statement, size)
 

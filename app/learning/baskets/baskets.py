@@ -66,7 +66,8 @@ class Baskets:
 
 
 def baskets_of(dataset: Dataset, pause_minutes: float = 30.0) -> Baskets:
-    """Purchases of one subject, each within the pause after the one before, are one basket.
+    """Lines of one order are a basket; purchases without an order, each of one subject and within the pause
+    after the one before, are one too.
 
     Raises `NotEnoughData` without purchases.
     """
@@ -75,10 +76,12 @@ def baskets_of(dataset: Dataset, pause_minutes: float = 30.0) -> Baskets:
     log = dataset.log.where(dataset.log.event == dataset.event_names.index("purchase"))
     if not len(log):
         raise NotEnoughData("market baskets need purchases, there are none")
-    # The log is in order of time, so a stable sort keeps each subject's order.
-    order = np.argsort(log.subject, kind="stable")
-    subject, moment = log.subject[order], log.occurred_at[order]
+    number = np.full(len(log), -1, dtype=np.int64) if log.order is None else log.order.astype(np.int64)
+    # By order first, then by subject; the log is in order of time, and stays so within.
+    order = np.lexsort((log.subject, number))
+    number, subject, moment = number[order], log.subject[order], log.occurred_at[order]
     begins = np.ones(len(order), dtype=np.bool_)
-    begins[1:] = (subject[1:] != subject[:-1]) | (moment[1:] - moment[:-1] > pause_minutes * _MINUTE_MS)
+    apart = (subject[1:] != subject[:-1]) | (moment[1:] - moment[:-1] > pause_minutes * _MINUTE_MS)
+    begins[1:] = (number[1:] != number[:-1]) | ((number[1:] < 0) & apart)
     basket = np.cumsum(begins) - 1
     return Baskets.from_pairs(basket, log.item[order], int(basket[-1]) + 1, dataset.n_items)

@@ -38,7 +38,7 @@ def sales_series(dataset: Dataset, measure: Measure, step: Step) -> SeriesTable:
     """The whole shop's sales, one series, from the first purchase to the last complete period.
 
     `revenue` is money less refunds, each on its own day (it can be negative), lines without a price count 0;
-    `orders` are the moments at which somebody bought; `units` are those sold. Days are UTC days. The day of
+    `orders` are counted at their first line; `units` are those sold. Days are UTC days. The day of
     `dataset.as_of` may not be over, so it is left out; weeks are seven days back from there. Raises
     `NotEnoughData` without one complete period.
     """
@@ -109,9 +109,12 @@ def _money(log: InteractionLog) -> Floats:
 
 
 def _first_of_order(log: InteractionLog) -> NDArray[np.int64]:
-    """One line of each order: lines of one subject at one moment."""
-    order = np.lexsort((log.occurred_at, log.subject))
-    subject, moment = log.subject[order], log.occurred_at[order]
+    """One line of each order; without an order's number, lines of one subject at one moment are one."""
+    number = np.full(len(log), -1, dtype=np.int32) if log.order is None else log.order
+    order = np.lexsort((log.occurred_at, log.subject, number))
+    number, subject, moment = number[order], log.subject[order], log.occurred_at[order]
     new = np.ones(len(order), dtype=np.bool_)
-    new[1:] = (np.diff(subject) != 0) | (np.diff(moment) != 0)
+    new[1:] = (number[1:] != number[:-1]) | (
+        (number[1:] < 0) & ((subject[1:] != subject[:-1]) | (moment[1:] != moment[:-1]))
+    )
     return np.sort(order[new]).astype(np.int64)

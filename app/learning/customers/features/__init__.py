@@ -1,7 +1,7 @@
 """What a customer's behaviour looks like in numbers, as of a moment."""
 
 from app.learning.customers.features.attributes import AttributeColumn, AttributeTable, attribute_table
-from app.learning.customers.features.behaviour import customer_features
+from app.learning.customers.features.behaviour import ItemFacts, customer_features, item_facts
 from app.learning.customers.features.definitions import FEATURES
 from app.learning.customers.features.table import Feature, FeatureTable
 
@@ -11,6 +11,8 @@ __all__ = [
     "AttributeTable",
     "Feature",
     "FeatureTable",
+    "ItemFacts",
     "attribute_table",
     "customer_features",
+    "item_facts",
 ]

@@ -1,7 +1,7 @@
 """The features of every customer from the log, as of a moment, in blocks of customers."""
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,35 +29,59 @@ _DAYPARTS: Final = ("night_share", "morning_share", "afternoon_share", "evening_
 
 
 @dataclass(frozen=True)
-class _Shop:
-    """What the features of all customers refer to."""
+class ItemFacts:
+    """What the features of customers need to know of the items."""
 
-    as_of: int
-    event_names: tuple[str, ...]
     category: NDArray[np.int32]
     """Of each item, `(n_items,)`; -1: none."""
     usual_price: Floats
     """Median price of each item, `(n_items,)`; NaN where none is known."""
 
+    def with_unknown(self, n: int) -> Self:
+        """With `n` more items at the end, of which nothing is known."""
+        return replace(
+            self,
+            category=np.append(self.category, np.full(n, -1, dtype=np.int32)),
+            usual_price=np.append(self.usual_price, np.full(n, np.nan)),
+        )
+
+
+@dataclass(frozen=True)
+class _Shop:
+    """What the features of all customers refer to."""
+
+    as_of: int
+    event_names: tuple[str, ...]
+    items: ItemFacts
+
+
+def item_facts(dataset: Dataset, as_of: int | None = None) -> ItemFacts:
+    """Facts of the items from the log before `as_of` (ms; None: all of it)."""
+    log = dataset.log.where(_until(dataset, as_of))
+    bought = log.where(_happened(dataset.event_names, log, "purchase"))
+    return ItemFacts(_categories(dataset.items.categories), _usual_prices(bought, dataset.n_items))
+
 
 def customer_features(
-    dataset: Dataset, as_of: int | None = None, attributes: AttributeTable | None = None
+    dataset: Dataset,
+    as_of: int | None = None,
+    attributes: AttributeTable | None = None,
+    facts: ItemFacts | None = None,
 ) -> FeatureTable:
     """Behaviour of every user from the log before `as_of` (ms; None: all of it, as of the data set's moment).
 
-    Sessions are left out. Attributes, if given, are further columns, one row per user. Raises `ValueError`
-    where they are not.
+    Sessions are left out; an event's item may be -1, for none. Attributes, if given, are further columns,
+    one row per user. Raises `ValueError` where they are not. `facts` of the items are those of the log,
+    unless others are given (for a few customers, say, those of the whole shop).
     """
-    n_users, log = dataset.n_users, dataset.log
-    if as_of is not None:
-        log = log.where(slice(0, int(np.searchsorted(log.occurred_at, as_of, side="left"))))
+    n_users = dataset.n_users
+    log = dataset.log.where(_until(dataset, as_of))
     if attributes is not None and len(attributes.values) != n_users:
         raise ValueError(f"attributes of {len(attributes.values)} users were given, there are {n_users}")
     shop = _Shop(
         dataset.as_of if as_of is None else as_of,
         dataset.event_names,
-        _categories(dataset.items.categories),
-        _usual_prices(log.where(_happened(dataset.event_names, log, "purchase")), dataset.n_items),
+        item_facts(dataset, as_of) if facts is None else facts,
     )
     # In order of user, each user's events in order of time.
     order = np.argsort(log.subject, kind="stable")
@@ -100,9 +124,10 @@ def _columns(log: InteractionLog, first: int, n: int, shop: _Shop) -> dict[str, 
     active_days = count(user[new_day], n)
     item = log.item.astype(np.int64)
     by_item = np.lexsort((item, user))
-    distinct = changes(user[by_item], item[by_item])
+    distinct = changes(user[by_item], item[by_item]) & (item[by_item] >= 0)
     in_window = {days: age < days for days in WINDOWS}
-    service = _happened(shop.event_names, log, "service_contact")
+    service = _contacts(shop.event_names, log)
+    complaint = _happened(shop.event_names, log, "service_contact:complaint")
     hour = (log.occurred_at % DAY_MS) // (DAY_MS // 24)
     recent, before = age < TREND_DAYS, (age >= TREND_DAYS) & (age < 2 * TREND_DAYS)
     columns = {
@@ -122,6 +147,7 @@ def _columns(log: InteractionLog, first: int, n: int, shop: _Shop) -> dict[str, 
         **{f"interactions_{days}d": count(user[inside], n) for days, inside in in_window.items()},
         "interactions_trend": _trend(count(user[recent], n), count(user[before], n)),
         "service_contacts": count(user[service], n),
+        "complaints": count(user[complaint], n),
         "service_recency_days": np.where(
             count(user[service], n) > 0, _newest(user[service], age[service], n), tenure
         ),
@@ -155,8 +181,8 @@ def _buying(
     gap = np.where(frequency >= 2, median, recency)
     # The newest purchase of a day decides whether the day is in a window; a day's rows are in order of time.
     last_of_day = np.append(new_day[1:], True) if len(user) else new_day
-    priced = np.isfinite(price) & np.isfinite(shop.usual_price[log.item])
-    cheap = priced & (price < USUAL_PRICE_SHARE * np.where(priced, shop.usual_price[log.item], 0.0))
+    priced = np.isfinite(price) & np.isfinite(shop.items.usual_price[log.item])
+    cheap = priced & (price < USUAL_PRICE_SHARE * np.where(priced, shop.items.usual_price[log.item], 0.0))
     spent = np.maximum(amount, 0.0)
     recent, before = age < TREND_DAYS, (age >= TREND_DAYS) & (age < 2 * TREND_DAYS)
     return {
@@ -173,7 +199,7 @@ def _buying(
         "basket_lines": lines / np.maximum(frequency, 1),
         "basket_units": total(user, units, n) / np.maximum(frequency, 1),
         "discount_share": ratio(total(user[cheap], units[cheap], n), total(user[priced], units[priced], n)),
-        **_categories_bought(user, shop.category[log.item].astype(np.int64), spent, n),
+        **_categories_bought(user, shop.items.category[log.item].astype(np.int64), spent, n),
         **{f"frequency_{days}d": count(user[last_of_day & (age < days)], n) for days in WINDOWS},
         **{f"spend_{days}d": total(user[age < days], spent[age < days], n) for days in WINDOWS},
         "spend_trend": _trend(total(user[recent], spent[recent], n), total(user[before], spent[before], n)),
@@ -182,7 +208,7 @@ def _buying(
 
 def _visits(log: InteractionLog, user: Ints, shop: _Shop, n: int) -> dict[str, Floats]:
     """What the shop itself does, refunds and contacts with its service, is no visit."""
-    visiting = ~_happened(shop.event_names, log, "refund", "service_contact")
+    visiting = ~(_happened(shop.event_names, log, "refund") | _contacts(shop.event_names, log))
     user, at = user[visiting], log.occurred_at[visiting]
     new = changes(user)
     new[1:] |= np.diff(at) > PAUSE_MINUTES * 60_000
@@ -226,8 +252,19 @@ def _oldest(user: Ints, age: Floats, n: int) -> Floats:
     return _newest(user[::-1], age[::-1], n)
 
 
+def _until(dataset: Dataset, as_of: int | None) -> slice:
+    """Rows of the log before a moment."""
+    at = dataset.log.occurred_at
+    return slice(0, len(at) if as_of is None else int(np.searchsorted(at, as_of, side="left")))
+
+
 def _happened(names: tuple[str, ...], log: InteractionLog, *wanted: str) -> NDArray[np.bool_]:
     return np.isin(log.event, [place for place, name in enumerate(names) if name in wanted])
+
+
+def _contacts(names: tuple[str, ...], log: InteractionLog) -> NDArray[np.bool_]:
+    """Contacts with the service, whatever they were about."""
+    return _happened(names, log, *(name for name in names if name.split(":")[0] == "service_contact"))
 
 
 def _categories(paths: list[list[str]]) -> NDArray[np.int32]:

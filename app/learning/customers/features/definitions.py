@@ -77,6 +77,7 @@ FEATURES: Final = (
         "Money spent in the last 30 days less that of the 30 days before, of both together (-1 to 1)",
     ),
     Feature("service_contacts", "contacts", "Contacts with the service"),
+    Feature("complaints", "contacts", "Contacts with the service that were complaints"),
     Feature(
         "service_recency_days",
         "days",
