@@ -137,6 +137,16 @@ relations = Table(
     Column("updated_at", BigInteger, nullable=False),
 )
 
+segment_rules = Table(
+    "segment_rules",
+    metadata,
+    Column("segment", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("filter", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

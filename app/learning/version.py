@@ -16,7 +16,7 @@ from app.learning.ranking.cold_items import ColdItems
 from app.learning.ratings.base import RatingModel
 from app.learning.ratings.biased_factorization import BiasedFactorization, BiasedFactorizationConfig
 from app.learning.recommenders.base import Recommender, Scores
-from app.learning.recommenders.registry import FAMILIES
+from app.learning.recommenders.registry import family_of
 
 FORMAT = 3
 """Of the content that is written beside the arrays; raised when an older release could not read it."""
@@ -63,7 +63,8 @@ class ModelVersion:
         places = {name: place for place, name in enumerate(event_names)}
         event = np.array([places[name] for name in names], dtype=np.int16)
         strength = event_strengths(event, values, quantities, event_names, self.event_weights, self.scale)
-        return histories(row, item, strength, age_days, (n_rows, self.n_items))
+        bought = np.array([name == "purchase" for name in names], dtype=np.bool_)
+        return histories(row, item, strength, age_days, (n_rows, self.n_items), bought=bought)
 
     def family_scores(self, of: Histories, blend: Blend) -> dict[str, Scores]:
         """Normalised scores of each family that a blend uses, each `(n_batch, n_items)`."""
@@ -116,7 +117,7 @@ class ModelVersion:
             raise ValueError(f"its content has format {content['format']}, this release reads up to {FORMAT}")
         recommenders: dict[str, Recommender] = {}
         for name, config in content["families"].items():
-            family = FAMILIES[name]
+            family = family_of(name)
             recommenders[name] = family.model.from_arrays(
                 family.config.model_validate(config), part_of(arrays, f"recommenders/{name}")
             )

@@ -10,7 +10,9 @@ from app.schemas.interactions import Event
 
 MAX_N = 500
 Count = Annotated[int, Field(ge=1, le=MAX_N, strict=True)]
-Source = Literal["collaborative", "content", "session", "buy_again", "trending", "popular", "latest"]
+Source = Literal[
+    "collaborative", "content", "session", "social", "buy_again", "recent", "trending", "popular", "latest"
+]
 Field_ = Literal[
     "title",
     "description",
@@ -67,12 +69,37 @@ class RecommendationBatch(Wire):
 class Evidence(Answer):
     item_id: str = Field(description="An item of the person's own history")
     title: str | None
-    weight: float = Field(description="Its share in the score, 0–1")
+    weight: float = Field(description="Its share in all that speaks for the recommended item, 0–1")
+    event: str = Field(description="What the person did with it, at the most")
+
+
+class Likeness(Answer):
+    item_id: str
+    title: str | None
+    weight: float = Field(description="Its share in what it and others alike lend to the item, 0–1")
 
 
 class Reason(Answer):
     text: str
-    because: list[Evidence] = []
+    source: Source = Field(description="What carried the item most")
+    because: list[Evidence] = Field(
+        default=[],
+        description="The person's own items that carried it, the most telling first; what their weights lack "
+        "of 1 came from further items, from popularity or from other people",
+    )
+    shared: list[str] = Field(
+        default=[],
+        description="For content: categories, brand, tags and words that it has in common with the first of "
+        "`similar_to`, or else of `because`, the most telling first",
+    )
+    similar_to: list[Likeness] = Field(
+        default=[],
+        description="For an item that nobody has chosen yet: those that are described like it and lend it "
+        "their score",
+    )
+    related_users: int | None = Field(
+        default=None, description="How many of the users with whom the person is connected like it, if any"
+    )
 
 
 class Recommendation(Answer):

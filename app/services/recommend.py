@@ -18,7 +18,7 @@ from app.learning.dataset import DAY_MS
 from app.learning.ranking.blend import Blend
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
-from app.learning.recommenders.registry import FAMILIES
+from app.learning.recommenders.registry import family_of
 from app.schemas.recommendations import RankingRequest, RecommendationRequest
 from app.services.explain import explain, impersonal
 from app.services.histories import Events, history_of, read_events
@@ -179,7 +179,7 @@ def _pick_scored(
             break
         source = "content"
         if index < shares.shape[1] and shares[:, index].any():
-            source = FAMILIES[families[int(np.argmax(shares[:, index]))]].source
+            source = family_of(families[int(np.argmax(shares[:, index]))]).source
         picked.add(int(positions[index]), float(score), source)
 
 

@@ -58,6 +58,7 @@ def choose_blends(
     idle: Audience | None,
     idle_after: float,
     may_repeat: bool,
+    rng: np.random.Generator,
     progress: Progress,
 ) -> Blends:
     """Learn weights for the usual list, for lists without seen items, for newcomers and for the idle.
@@ -65,19 +66,42 @@ def choose_blends(
     `back` are users who came back, `idle` others who were away for longer than `idle_after` days; None
     where those who came back stand for all. The usual list has to please `everybody`: both, then.
     """
-    usual = _choose(models, everybody, not may_repeat, progress.part("evaluate", 0.0, 0.3))
+    usual = _choose(models, everybody, not may_repeat, rng, progress.part("evaluate", 0.0, 0.3))
     new = usual
     if may_repeat:
         unseen = back.without_seen()
         if len(unseen.histories) >= LEAST_USERS:
-            new = _choose(models, unseen, True, progress.part("evaluate", 0.3, 0.5))
+            new = _choose(models, unseen, True, rng, progress.part("evaluate", 0.3, 0.5))
     newcomers = Audience(most_recent_histories(back.histories, COLD_ITEMS), back.wanted)
-    cold = _choose(models, newcomers, not may_repeat, progress.part("evaluate", 0.5, 0.8))
-    social = _social(models, newcomers, cold, not may_repeat, progress.part("evaluate", 0.8, 0.85))
+    cold = _choose(models, newcomers, not may_repeat, rng, progress.part("evaluate", 0.5, 0.8))
+    social = _social(models, newcomers, cold, not may_repeat, rng, progress.part("evaluate", 0.8, 0.85))
     if idle is None or len(idle.histories) < LEAST_USERS:
         return Blends(usual, new, cold, social, usual, float("inf"), may_repeat)
-    away = _choose(models, idle, not may_repeat, progress.part("evaluate", 0.85, 1.0))
+    away = _choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.85, 1.0))
+    if not may_repeat and not _clearly_better(models, usual, away, back):
+        usual = new = away
     return Blends(usual, new, cold, social, away, idle_after, may_repeat)
+
+
+def _clearly_better(
+    models: Mapping[str, Recommender], blend: Blend, plain: Blend, audience: Audience
+) -> bool:
+    """Whether a blend is better by more than one standard error: those who came back are few where there are
+    idle users, and what they seem to like best may be chance."""
+    everybody = np.arange(len(audience.histories), dtype=np.int64)
+    each = [
+        evaluate_top_n(
+            lambda some: one.score(models, some),  # noqa: B023
+            audience.histories,
+            everybody,
+            audience.wanted,
+            LIST_LENGTH,
+            True,
+        ).per_user["ndcg"]
+        for one in (blend, plain)
+    ]
+    gain = each[0] - each[1]
+    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 def cold_items(models: Mapping[str, Recommender], dataset: Dataset, factor: float) -> ColdItems:
@@ -123,6 +147,7 @@ def _social(
     newcomers: Audience,
     cold: Blend,
     exclude_seen: bool,
+    rng: np.random.Generator,
     progress: Progress,
 ) -> Blend:
     """For newcomers with ties: what their circle likes counts most, unless it is measured otherwise."""
@@ -132,7 +157,7 @@ def _social(
     tied = np.flatnonzero(np.diff(ties.indptr)).astype(np.int64)
     if len(tied) >= LEAST_USERS:
         circle = Audience(newcomers.histories.take(tied), csr_array(newcomers.wanted[tied]))
-        return _choose(models, circle, exclude_seen, progress)
+        return _choose(models, circle, exclude_seen, rng, progress)
     return with_circle(models, cold)
 
 
@@ -145,7 +170,11 @@ def with_circle(models: Mapping[str, Recommender], blend: Blend) -> Blend:
 
 
 def _choose(
-    models: dict[str, Recommender], audience: Audience, exclude_seen: bool, progress: Progress
+    models: dict[str, Recommender],
+    audience: Audience,
+    exclude_seen: bool,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> Blend:
     def score_batches() -> Iterator[ScoreBatch]:
         parts = batches(len(audience.histories), audience.histories.matrix.shape[1], 128)
@@ -156,7 +185,7 @@ def _choose(
             progress.done((number + 1) / len(parts))
 
     candidates = collect_candidates(score_batches())
-    return learn_blend(candidates, audience.wanted, LIST_LENGTH)
+    return learn_blend(candidates, audience.wanted, rng, LIST_LENGTH)
 
 
 def _slice(histories: Histories, part: slice) -> Histories:

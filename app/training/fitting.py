@@ -12,7 +12,7 @@ from app.learning.ratings.biased_factorization import (
     fit_biased_factorization,
 )
 from app.learning.recommenders.base import NotEnoughData, Recommender
-from app.learning.recommenders.registry import FAMILIES
+from app.learning.recommenders.registry import family_of
 from app.training.progress import Progress
 
 
@@ -22,7 +22,7 @@ def fit_recommenders(
     """The families with the given recipes, without those for which the data is not enough."""
     models: dict[str, Recommender] = {}
     for number, (name, config) in enumerate(configs.items()):
-        family = FAMILIES[name]
+        family = family_of(name)
         try:
             # Each family draws from a stream of its own, so that adding one changes no other.
             models[name] = family.fit(family.config.model_validate(config), dataset, rng.spawn(1)[0])

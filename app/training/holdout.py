@@ -99,26 +99,16 @@ def _idle_after(idle_days: NDArray[np.float32], came_back: NDArray[np.bool_]) ->
 
 
 def _some_items(dataset: Dataset, users: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Which interactions are with the items that are asked for, `(n,)`.
-
-    Of every other user those come to last, of the others random ones: when they come back, they may go on
-    where they were or not.
-    """
+    """Which interactions are with the items that are asked for, `(n,)`: random ones of each user's."""
     log = dataset.log
     asked = np.zeros(dataset.n_subjects, dtype=np.bool_)
     asked[users] = True
     rows = np.flatnonzero(asked[log.subject])
-    pair, first, which = np.unique(
-        log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows],
-        return_index=True,
-        return_inverse=True,
+    pair, which = np.unique(
+        log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows], return_inverse=True
     )
     owner = pair // dataset.n_items
-    # The log is in order of time, so the place of a pair's first interaction orders the items of a user.
-    at_random = np.zeros(dataset.n_subjects, dtype=np.bool_)
-    at_random[users[::2]] = True
-    place = np.where(at_random[owner], rng.permutation(len(pair)), first)
-    order = np.lexsort((place, owner))
+    order = np.lexsort((rng.permutation(len(pair)), owner))
     count = np.bincount(owner, minlength=dataset.n_subjects)
     start = np.cumsum(count) - count
     rank = np.empty(len(pair), dtype=np.int64)

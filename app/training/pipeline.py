@@ -102,7 +102,8 @@ def learn(
     """Choose, tune and blend on the data set itself, then fit what was chosen to all of it.
 
     `active` is the content of the version that is served now, if any: the search begins from it; `former`
-    its analytics, so that segments found again keep their ids. Raises NotEnoughData where there is nothing to learn from, Interrupted where the run must stop.
+    its analytics, so that segments found again keep their ids. Raises NotEnoughData where there is nothing
+    to learn from, Interrupted where the run must stop.
     """
     rng = np.random.default_rng(recipe.seed)
     # The customers' figures need no search: a stream of chance of their own keeps them apart from it.

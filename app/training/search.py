@@ -1,7 +1,7 @@
 """The search for each family's hyperparameters, within a budget of time."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from app.learning.dataset import Dataset
 from app.learning.recommenders.base import Config, Family, NotEnoughData, Recommender
+from app.learning.recommenders.registry import APART
 from app.training.progress import Progress
 
 WORTH_REFINING = 0.3
@@ -22,7 +23,8 @@ QUICK_SECONDS = 0.2
 LEAST_GAIN = 1e-4
 """Of quality, for other hyperparameters to be taken."""
 
-Judge = Callable[[Recommender], float]
+Judge = Callable[[Recommender], tuple[float, ...]]
+"""Quality for each audience, in their order."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class SearchResult:
     """What the search found."""
 
     found: dict[str, Found]
+    """By family, for the first audience; by `family@audience` where another has other hyperparameters."""
     left_out: dict[str, str]
     """Why a family could not be fitted."""
     trials: int
@@ -52,6 +55,7 @@ def search(
     families: Mapping[str, Family],
     dataset: Dataset,
     judge: Judge,
+    audiences: Sequence[str],
     seed: int,
     budget_seconds: float,
     warm: Mapping[str, Mapping[str, Any]],
@@ -63,20 +67,25 @@ def search(
     A family that is not required is left out where the budget (or half a minute, if that is more) is used up
     before its turn; the cheap ones come first.
 
-    Refining is a coordinate search over each family's `space`, quick and strong families first. Every fit
-    draws from a stream of its own, so the order of the trials changes no result.
+    Refining is a coordinate search over each family's `space`, quick and strong families first, for each of
+    the `audiences` in turn within an equal part of the time; what was tried for one counts for all. Every
+    fit draws from a stream of its own, so the order of the trials changes no result.
     """
     started = time.monotonic()
-    found: dict[str, Found] = {}
+    best: list[dict[str, Found]] = [{} for _ in audiences]
+    tried: set[tuple[str, Config]] = set()
     left_out: dict[str, str] = {}
-    trials = 0
+    complete = True
 
-    def attempt(family: Family, config: Config) -> Found:
-        nonlocal trials
-        trials += 1
+    def attempt(name: str, config: Config) -> None:
+        tried.add((name, config))
         began = time.monotonic()
-        model = family.fit(config, dataset, np.random.default_rng(seed))
-        return Found(config, model, judge(model), time.monotonic() - began)
+        model = families[name].fit(config, dataset, np.random.default_rng(seed))
+        qualities = judge(model)
+        seconds = time.monotonic() - began
+        for of_audience, quality in zip(best, qualities, strict=True):
+            if name not in of_audience or quality > of_audience[name].quality + LEAST_GAIN:
+                of_audience[name] = Found(config, model, quality, seconds)
 
     for number, (name, family) in enumerate(families.items()):
         used = time.monotonic() - started
@@ -84,33 +93,48 @@ def search(
             left_out[name] = NO_TIME
             continue
         try:
-            found[name] = attempt(family, _start(family, warm.get(name)))
+            attempt(name, _start(family, warm.get(name)))
         except NotEnoughData as reason:
             left_out[name] = str(reason)
         progress.done(0.4 * (number + 1) / len(families))
-    if not found:
-        return SearchResult(found, left_out, trials, True)
-    complete = NO_TIME not in left_out.values()
-    best = max(entry.quality for entry in found.values())
+    if not best[0]:
+        return SearchResult({}, left_out, len(tried), True)
+    for place, (audience, found) in enumerate(zip(audiences, best, strict=True)):
+        until = budget_seconds * (place + 1) / len(audiences)
+        for name, config in _planned(families, audience, found, warm):
+            used = time.monotonic() - started
+            if used + found[name].seconds > until:
+                complete = False
+            elif (name, config) not in tried:
+                attempt(name, config)
+            progress.done(0.4 + 0.6 * min(1.0, used / max(budget_seconds, 1e-9)))
+    progress.done(1.0)
+    result = dict(best[0])
+    for audience, found in zip(audiences[1:], best[1:], strict=True):
+        for name, entry in found.items():
+            if entry.config != best[0][name].config:
+                result[f"{name}{APART}{audience}"] = entry
+    return SearchResult(result, left_out, len(tried), complete and NO_TIME not in left_out.values())
+
+
+def _planned(
+    families: Mapping[str, Family],
+    audience: str,
+    found: Mapping[str, Found],
+    warm: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, Config]]:
+    """What to try for an audience, each from the best of its family so far."""
+    strongest = max(entry.quality for entry in found.values())
     # The quick ones cost next to nothing; of the others the strongest first.
     order = sorted(found, key=lambda name: (found[name].seconds > QUICK_SECONDS, -found[name].quality))
     for name in order:
-        if found[name].quality < WORTH_REFINING * best:
+        if found[name].quality < WORTH_REFINING * strongest:
             continue
+        before = warm.get(f"{name}{APART}{audience}")
+        if before is not None:
+            yield name, _start(families[name], before)
         for variation in _variations(families[name]):
-            used = time.monotonic() - started
-            if used + found[name].seconds > budget_seconds:
-                complete = False
-                break
-            config = found[name].config.model_copy(update=variation)
-            if config == found[name].config:
-                continue
-            tried = attempt(families[name], config)
-            if tried.quality > found[name].quality + LEAST_GAIN:
-                found[name] = tried
-            progress.done(0.4 + 0.6 * min(1.0, used / budget_seconds))
-    progress.done(1.0)
-    return SearchResult(found, left_out, trials, complete)
+            yield name, found[name].config.model_copy(update=variation)
 
 
 def _start(family: Family, warm: Mapping[str, Any] | None) -> Config:

@@ -83,18 +83,20 @@ def run_trial(
     validation, test = _halves(held.back, VALIDATION_USERS, rng)
     idle, idle_test = (None, None) if held.idle is None else _halves(held.idle, VALIDATION_USERS, rng)
     enough = min(len(validation.users), len(test.users)) >= LEAST_USERS
-    searchers = _searchers(validation, idle, rng)
+    searchers, n_back = _searchers(validation, idle, rng)
 
-    def quality(model: Recommender) -> float:
+    def quality(model: Recommender) -> tuple[float, ...]:
         judged = evaluate_top_n(
             model.score, histories, searchers.users, searchers.wanted, LIST_LENGTH, not may_repeat
         )
-        return judged.means["ndcg"]
+        each = judged.per_user["ndcg"]
+        return (float(each.mean()), *([] if idle is None else [float(each[n_back:].mean())]))
 
     found = search(
         FAMILIES,
         split.train,
-        quality if enough else lambda _model: 0.0,
+        quality if enough else lambda _model: (0.0,),
+        ("everybody",) if idle is None or not enough else ("everybody", "idle"),
         seed=int(rng.integers(2**31)),
         budget_seconds=search_seconds if enough else 0.0,
         warm=(active or {}).get("families", {}),
@@ -113,6 +115,7 @@ def run_trial(
             None if idle is None else _audience(histories, idle),
             held.idle_after,
             may_repeat,
+            rng,
             progress.part("evaluate", 0.6, 0.8),
         )
         cold_factor = choose_cold_factor(models, blends, everybody, split.train)
@@ -146,15 +149,14 @@ def _halves(asked: Asked, most: int, rng: np.random.Generator) -> tuple[Asked, A
     return asked.take(np.sort(order[:half][:most])), asked.take(np.sort(order[half:][:TEST_USERS]))
 
 
-def _searchers(back: Asked, idle: Asked | None, rng: np.random.Generator) -> Asked:
-    """Those on whom the search judges: half of them users who came back, if there are as many."""
+def _searchers(back: Asked, idle: Asked | None, rng: np.random.Generator) -> tuple[Asked, int]:
+    """Those on whom the search judges, and how many of them, the first, came back: half, if there are."""
     least = SEARCH_USERS // 2 if idle is not None else SEARCH_USERS
     some = back.take(np.sort(rng.permutation(len(back.users))[:least]))
     if idle is None:
-        return some
-    return some.with_others(
-        idle.take(np.sort(rng.permutation(len(idle.users))[: SEARCH_USERS - len(some.users)]))
-    )
+        return some, len(some.users)
+    others = np.sort(rng.permutation(len(idle.users))[: SEARCH_USERS - len(some.users)])
+    return some.with_others(idle.take(others)), len(some.users)
 
 
 def _audience(histories: Histories, asked: Asked) -> Audience:

@@ -138,31 +138,6 @@ def test_rating_predictions(shop: TestClient) -> None:
     assert rated(shop, "critic", *items)["predictions"][4]["rating"] > low["predictions"][4]["rating"]
 
 
-def test_segments(open_shop: TestClient) -> None:
-    body = asked(open_shop, "/v1/segments")
-    assert len(body["segments"]) >= 2
-    assert sum(segment["share"] for segment in body["segments"]) == pytest.approx(1)
-    seen: list[str] = []
-    for segment in body["segments"]:
-        path = f"/v1/segments/{segment['segment_id']}"
-        assert segment["centre"].keys() <= body["units"].keys()
-        assert segment["distinguishing"]
-        assert asked(open_shop, path)["segment"] == segment
-        users = [user for page in pages(open_shop, f"{path}/users", "users", 7) for user in page]
-        assert len(users) == len(set(users)) == segment["size"]
-        assert asked(open_shop, f"/v1/users/{users[0]}/segments")["segments"] == [segment]
-        seen += users
-    assert len(seen) == len(set(seen))
-    sizes = [segment["size"] for segment in body["segments"]]
-    assert sizes == sorted(sizes, reverse=True)
-    assert asked(open_shop, "/v1/segments", kind="kmeans") == body
-    assert asked(open_shop, "/v1/segments", kind="none")["segments"] == []
-    for path in ("/v1/segments/kmeans-99", "/v1/segments/x/users", "/v1/users/nobody/segments"):
-        assert_problem(open_shop.get(path), 404, "not_found")
-    bad = open_shop.get("/v1/segments/kmeans-1/users", params={"cursor": "x"})
-    assert_problem(bad, 422, "bad_cursor", "/query/cursor")
-
-
 def test_a_user_without_history_is_in_no_segment(shop: TestClient) -> None:
     assert shop.put("/v1/users/cold", json={}).status_code == 200
     body = asked(shop, "/v1/users/cold/segments")

@@ -291,6 +291,6 @@ def test_bodies_over_the_limit(database_url: str, tmp_path: Path) -> None:
 
 def test_nothing_answers_elsewhere(steady: TestClient) -> None:
     assert_problem(steady.get("/v1/nothing"), 404, "no_such_path")
-    assert_problem(steady.get("/v1/users/u/profile"), 404, "no_such_path")
+    assert_problem(steady.get("/v1/users/u/nothing"), 404, "no_such_path")
     assert_problem(steady.delete("/v1/orders"), 405, "method_not_allowed")
     assert steady.delete("/v1/orders").headers["allow"] == "POST"

@@ -40,7 +40,13 @@ def test_an_event_counts_at_the_next_request(shop: TestClient) -> None:
     database = shop.app.state.edge.database  # type: ignore[attr-defined]
     event = {"user_id": "newcomer", "event": "service_contact", "context": {"type": "complaint"}}
     assert shop.post("/v1/interactions", json=event).status_code == 201
-    bought = {"user_id": "newcomer", "item_id": "brand-new", "event": "purchase", "price": 12.5, "quantity": 2}
+    bought = {
+        "user_id": "newcomer",
+        "item_id": "brand-new",
+        "event": "purchase",
+        "price": 12.5,
+        "quantity": 2,
+    }
     assert shop.post("/v1/interactions", json=bought).status_code == 201
     with database.read() as connection:
         found = judge_customer(connection, live, "newcomer")

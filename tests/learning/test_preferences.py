@@ -153,3 +153,73 @@ def test_what_was_liked_and_then_returned_is_no_preference() -> None:
     weights = {"purchase": 5.0, "refund": -5.0}
     made = world([("u", "a", "purchase", 2.0), ("u", "a", "refund", 1.0)], weights=weights)
     assert dataset_histories(made.dataset).matrix.nnz == 0
+
+
+def days_of(found: Histories) -> dict[tuple[int, int], tuple[float, float, float, bool | None]]:
+    """Number of days, age of the first and the last, and whether bought, by row and item."""
+    occasions = found.occasions
+    assert occasions is not None
+    days = occasions.days
+    rows = np.repeat(np.arange(days.shape[0]), np.diff(days.indptr)).tolist()
+    bought = [None] * days.nnz if occasions.bought is None else occasions.bought.tolist()
+    told = zip(days.data.tolist(), occasions.first.tolist(), occasions.last.tolist(), bought, strict=True)
+    return dict(zip(zip(rows, days.indices.tolist(), strict=True), told, strict=True))
+
+
+def found_of(rows: list[Row], half_life: float | None, with_purchases: bool) -> Histories:
+    """Histories of the events, with `rate` for the purchase."""
+    return histories(
+        np.array([row[0] for row in rows], dtype=np.int32),
+        np.array([row[1] for row in rows], dtype=np.int32),
+        strengths(rows, None),
+        np.array([row[5] for row in rows], dtype=np.float32),
+        (4, 5),
+        half_life,
+        np.array([row[2] == "rate" for row in rows], dtype=np.bool_) if with_purchases else None,
+    )
+
+
+@given(events, st.one_of(st.none(), st.sampled_from([30.0, 60.0])), st.booleans())
+def test_occasions_are_as_defined(rows: list[Row], half_life: float | None, with_purchases: bool) -> None:
+    found = found_of(rows, half_life, with_purchases)
+    chosen: dict[tuple[int, int], list[tuple[str, float]]] = defaultdict(list)
+    for row, item, name, _, _, days in rows:
+        if WEIGHTS.get(name, 0.0) > 0:
+            chosen[row, item].append((name, float(np.float32(days))))
+    expected = {}
+    for place in entries(found):
+        bought = [age for name, age in chosen[place] if name == "rate"] if with_purchases else []
+        ages = bought or [age for _, age in chosen[place]]
+        told = bool(bought) if with_purchases else None
+        expected[place] = (float(len({math.floor(age) for age in ages})), max(ages), min(ages), told)
+    assert days_of(found) == expected
+
+
+@given(events, st.lists(st.integers(0, 3), max_size=6), st.booleans())
+def test_rows_are_taken_with_their_occasions(rows: list[Row], taken: list[int], with_purchases: bool) -> None:
+    found = found_of(rows, None, with_purchases)
+    whole, part = days_of(found), days_of(found.take(np.array(taken, dtype=np.int64)))
+    assert part == {
+        (place, item): told
+        for place, row in enumerate(taken)
+        for (of, item), told in whole.items()
+        if of == row
+    }
+
+
+def test_the_training_tells_what_was_bought() -> None:
+    made = world(
+        [
+            ("u", "a", "view", 9.0),
+            ("u", "a", "purchase", 7.5),
+            ("u", "a", "purchase", 7.2),
+            ("u", "a", "purchase", 2.5),
+            ("u", "a", "view", 1.0),
+            ("u", "b", "view", 4.0),
+            ("u", "b", "cart", 3.0),
+        ]
+    )
+    assert days_of(dataset_histories(made.dataset)) == {
+        (0, 0): (2.0, 7.5, 2.5, True),
+        (0, 1): (2.0, 4.0, 3.0, False),
+    }

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.learning.analytics import AnalyticsConfig, fit_analytics
 from app.learning.artifacts import read_version, write_version
-from app.learning.customers.features import customer_features
-from app.learning.customers.segmentation import SegmentationConfig, fit_segmentation
 from app.learning.preferences import RatingScale, dataset_histories, rating_scale
 from app.learning.ranking.blend import Blend, Blends
 from app.learning.ranking.cold_items import ColdItems
@@ -53,10 +52,7 @@ def version(rated: World) -> ModelVersion:
     for name, family in FAMILIES.items():
         with suppress(NotEnoughData):
             models[name] = family.fit(configs[name], dataset, rng)
-    rating_config, segmentation_config = (
-        BiasedFactorizationConfig(factors=4),
-        SegmentationConfig(max_segments=3),
-    )
+    rating_config, analytics_config = BiasedFactorizationConfig(factors=4), AnalyticsConfig()
     return ModelVersion(
         user_keys=dataset.user_keys,
         item_keys=dataset.item_keys,
@@ -66,8 +62,8 @@ def version(rated: World) -> ModelVersion:
         cold=ColdItems.none(dataset.n_items),
         rating_model=fit_biased_factorization(rating_config, dataset, rng),
         rating_config=rating_config,
-        segmentation=fit_segmentation(segmentation_config, customer_features(dataset), rng),
-        segmentation_config=segmentation_config,
+        analytics=fit_analytics(analytics_config, dataset, rng, None, lambda _done: None),
+        analytics_config=analytics_config,
         scale=rating_scale(dataset.log),
         event_weights=dict(WEIGHTS),
         as_of=dataset.as_of,
@@ -102,10 +98,12 @@ def test_a_stored_version_scores_the_same(version: ModelVersion, rated: World, t
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
-    assert version.segmentation is not None
-    assert again.segmentation is not None
-    assert again.segmentation.describe() == version.segmentation.describe()
-    np.testing.assert_array_equal(again.segmentation.labels, version.segmentation.labels)
+    assert version.analytics.customers.segmentations
+    figures, arrays = version.analytics.arrays(), again.analytics.arrays()
+    assert figures.keys() == arrays.keys()
+    for name, array in figures.items():
+        np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+    assert again.analytics.missing == version.analytics.missing
 
 
 def test_all_else_is_the_same_too(version: ModelVersion, tmp_path: Path) -> None:
@@ -118,12 +116,11 @@ def test_all_else_is_the_same_too(version: ModelVersion, tmp_path: Path) -> None
     np.testing.assert_array_equal(again.item_keys, version.item_keys)
 
 
-def test_a_version_may_lack_ratings_and_segments(version: ModelVersion, tmp_path: Path) -> None:
+def test_a_version_may_lack_ratings(version: ModelVersion, tmp_path: Path) -> None:
     bare = ModelVersion(
         **{
             **vars(version),
             "rating_model": None,
-            "segmentation": None,
             "scale": None,
             "recommenders": {"content": version.recommenders["content"]},
             "configs": {"content": version.configs["content"]},
@@ -131,7 +128,7 @@ def test_a_version_may_lack_ratings_and_segments(version: ModelVersion, tmp_path
         }
     )
     again = stored(bare, tmp_path)
-    assert (again.rating_model, again.segmentation, again.scale) == (None, None, None)
+    assert (again.rating_model, again.scale) == (None, None)
     assert list(again.recommenders) == ["content"]
 
 

@@ -75,10 +75,10 @@ def test_ratings_are_better_than_their_mean(shop: Database, trained: Trained) ->
     assert trained.evaluation["ratings"]["rmse"] < np.std(values)
 
 
-def test_segments_are_found(trained: Trained) -> None:
-    found = trained.content["segmentation"]["found"]
-    assert len(found["segments"]) >= 2
-    assert sum(segment["size"] for segment in found["segments"]) == found["n_users"] <= SMALL.users
+def test_a_training_tells_what_figures_are_missing(trained: Trained) -> None:
+    missing = trained.content["analytics"]["missing"]
+    assert not missing.keys() & {"segments.kmeans", "segments.rfm", "segments.taste", "rules", "lifetime"}
+    assert all("need" in reason for reason in missing.values()), missing
 
 
 def test_the_content_says_what_it_was_made_from(trained: Trained) -> None:

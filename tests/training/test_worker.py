@@ -250,7 +250,7 @@ def test_progress_only_grows_and_names_its_stages(
     assert fractions == sorted(fractions)
     assert (fractions[0], fractions[-1]) == (0.0, 1.0)
     assert list(dict.fromkeys(stage for stage, _ in told)) == [
-        *("snapshot", "search", "gate", "fit", "publish")
+        *("snapshot", "analytics", "search", "gate", "fit", "publish")
     ]
 
 

@@ -229,7 +229,7 @@ class Showing:
         )
 
     def _show_segments(self) -> None:
-        answer = self._service.get("/v1/segments")
+        answer = self._service.get("/v1/segments", kind="kmeans")
         currency = self._known.shop.config.currency
         rows(
             "Customer segments",

@@ -1,8 +1,10 @@
 """The rules of a shop: fitted to its baskets, kept as plain arrays, looked up by cart."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from functools import cached_property
-from typing import Any, Self
+from itertools import pairwise
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from app.learning.baskets.rules import Rules, mine_rules
 from app.learning.baskets.significance import chance_of, discoveries
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, NotEnoughData, Scores
+
+CANDIDATES_AT_ONCE: Final = 1_000_000
+"""Pairs of a cart and a rule that are compared at once, besides those of a single cart."""
 
 
 class RulesConfig(Config):
@@ -89,20 +94,22 @@ class RuleModel:
 
     def holding(self, item: int) -> Ints:
         """Rules with the item on either side, the strongest first."""
-        sides = np.concatenate([self.rules.antecedents, self.rules.consequents], axis=1)
-        return np.flatnonzero((sides == item).any(axis=1))
+        held = self.rules.consequents[:, 0] == item
+        for column in self.rules.antecedents.T:
+            held |= column == item
+        return np.flatnonzero(held)
 
     def best(self, carts: Baskets, n: int) -> Carts:
         """The `n` strongest consequents that are not in each cart, each with its strongest rule."""
-        row, rule = self._strongest(carts)
-        place = np.arange(len(row)) - np.searchsorted(row, row)
-        row, rule, place = row[place < n], rule[place < n], place[place < n]
         items = np.full((len(carts), n), -1, dtype=np.int32)
         scores = np.zeros((len(carts), n), dtype=np.float32)
         rules = np.full((len(carts), n), -1, dtype=np.int64)
-        items[row, place] = self.rules.consequents[rule, 0]
-        scores[row, place] = self.strength[rule]
-        rules[row, place] = rule
+        for row, rule in self._strongest(carts):
+            place = np.arange(len(row)) - np.searchsorted(row, row)
+            row, rule, place = row[place < n], rule[place < n], place[place < n]
+            items[row, place] = self.rules.consequents[rule, 0]
+            scores[row, place] = self.strength[rule]
+            rules[row, place] = rule
         return Carts(items, scores, rules)
 
     def score(self, histories: Histories) -> Scores:
@@ -114,9 +121,9 @@ class RuleModel:
         carts = Baskets.from_pairs(
             matrix.row[matrix.data > 0], matrix.col[matrix.data > 0], len(histories), self.thresholds.n_items
         )
-        row, rule = self._strongest(carts)
         scores = np.zeros(matrix.shape, dtype=np.float32)
-        scores[row, self.rules.consequents[rule, 0]] = self.strength[rule]
+        for row, rule in self._strongest(carts):
+            scores[row, self.rules.consequents[rule, 0]] = self.strength[rule]
         return scores
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -164,8 +171,23 @@ class RuleModel:
         begins = np.concatenate([[0], np.cumsum(np.bincount(key, minlength=n_items))])
         return begins, np.argsort(key, kind="stable")
 
-    def _strongest(self, carts: Baskets) -> tuple[Ints, Ints]:
-        """For each cart and consequent that is not in it the first rule; in order of carts, then rules."""
+    def _strongest(self, carts: Baskets) -> Iterator[tuple[Ints, Ints]]:
+        """Carts and rules: for each cart and consequent that is not in it the first rule.
+
+        A part of the carts at a time, so that memory is bounded; in order of carts, then rules.
+        """
+        begins, _ = self._keyed
+        sizes = begins[carts.indices + 1] - begins[carts.indices]
+        before = np.concatenate([[0], np.cumsum(sizes)])[carts.indptr]
+        cuts = np.flatnonzero(np.diff(before[:-1] // CANDIDATES_AT_ONCE)) + 1
+        bounds = [0, *cuts.tolist(), len(carts)]
+        for first, end in pairwise(bounds):
+            indptr = carts.indptr[first : end + 1]
+            part = Baskets(indptr - indptr[0], carts.indices[indptr[0] : indptr[-1]], carts.n_items)
+            row, rule = self._strongest_of(part)
+            yield row + first, rule
+
+    def _strongest_of(self, carts: Baskets) -> tuple[Ints, Ints]:
         begins, keyed = self._keyed
         sizes = begins[carts.indices + 1] - begins[carts.indices]
         ends = np.cumsum(sizes)

@@ -172,7 +172,7 @@ class CustomerModels:
 
     @classmethod
     def from_arrays(cls, config: CustomersConfig, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        segmentations = {}
+        segmentations: dict[str, Segmentation] = {}
         for recipe in config.segmentations:
             if stored := part_of(arrays, f"segments.{recipe.kind}"):
                 segmentations[recipe.kind] = Segmentation.from_arrays(recipe, stored)

@@ -64,15 +64,38 @@ def collect_candidates(batches: Iterable[ScoreBatch], per_family: int = 100) -> 
     )
 
 
-def learn_blend(candidates: Candidates, relevant: csr_array, n: int = 10) -> Blend:
-    """Weights that maximise the users' mean nDCG@n: greedy forward, with steps that become finer.
+def learn_blend(
+    candidates: Candidates, relevant: csr_array, rng: np.random.Generator, n: int = 10, bags: int = 8
+) -> Blend:
+    """Weights that maximise the users' mean nDCG@n: the mean of what is best for `bags` halves of them.
 
-    Starts from the best single family and moves weight towards whichever family gains most (Caruana et al.
-    2004, "Ensemble selection from libraries of models"); then drops what is not needed. `relevant` is
-    `(n_users, n_items)`. Deterministic; equal values go to fewer families, then to the earlier one.
+    For each half, greedy forward from the best single family with steps that become finer (Caruana et al.
+    2004, "Ensemble selection from libraries of models"). One search over few users takes chance for quality
+    where many families are alike; the mean of several does not (bagging, ibid.). `relevant` is
+    `(n_users, n_items)`; `bags` 1: one search over all users. Equal values go to fewer families, then to the
+    earlier one.
     """
-    quality = _Quality(candidates, relevant, n)
-    count = len(candidates.families)
+    if bags == 1:
+        return _named(candidates.families, _greedy(_Quality(candidates, relevant, n)))
+    count = len(candidates.items)
+    total = np.zeros(len(candidates.families))
+    for _ in range(bags):
+        rows = np.sort(rng.permutation(count)[: max(1, count // 2)])
+        part = Candidates(candidates.families, candidates.items[rows], candidates.scores[rows])
+        total += _greedy(_Quality(part, csr_array(relevant[rows]), n))
+    return _named(candidates.families, total / bags)
+
+
+def _named(families: tuple[str, ...], weights: NDArray[np.float64]) -> Blend:
+    """The blend of the weights that are not too small."""
+    kept = np.where(weights >= _LEAST_WEIGHT, weights, 0.0)
+    kept /= kept.sum()
+    return Blend({families[family]: float(kept[family]) for family in np.flatnonzero(kept)})
+
+
+def _greedy(quality: "_Quality") -> NDArray[np.float64]:
+    """Weights of the families, `(n_families,)`, summing to 1."""
+    count = quality.n_families
     weights, total, value = np.eye(count)[0], quality.alone(0), -1.0
     for family in range(count):
         single = quality.of(quality.alone(family))
@@ -94,8 +117,7 @@ def learn_blend(candidates: Candidates, relevant: csr_array, n: int = 10) -> Ble
         without = quality.of(quality.together(rest))
         if weights[family] < _LEAST_WEIGHT or without >= value - _LEAST_GAIN:
             weights, value = rest, without
-    chosen = np.flatnonzero(weights > 0)
-    return Blend({candidates.families[family]: float(weights[family]) for family in chosen})
+    return np.asarray(weights, dtype=np.float64)
 
 
 class _Quality:
@@ -103,6 +125,7 @@ class _Quality:
 
     def __init__(self, candidates: Candidates, relevant: csr_array, n: int) -> None:
         self._scores = candidates.scores
+        self.n_families = len(candidates.families)
         self._n = min(n, candidates.items.shape[1])
         self._padding = np.where(candidates.items < 0, np.inf, 0.0)
         # Candidates are in item order: ties between them go to the earlier one, as ties between items do.

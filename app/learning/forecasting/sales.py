@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
@@ -83,8 +84,8 @@ def fit_sales(config: SalesConfig, dataset: Dataset, missing: dict[str, str]) ->
     wanted: dict[str, Callable[[], SeriesTable]] = {}
     for step in STEPS:
         for measure in MEASURES:
-            wanted[series_name(measure, step)] = lambda m=measure, s=step: sales_series(dataset, m, s)
-        wanted[series_name(DEMAND, step)] = lambda s=step: demand_series(dataset, s, config.items)
+            wanted[series_name(measure, step)] = partial(sales_series, dataset, measure, step)
+        wanted[series_name(DEMAND, step)] = partial(demand_series, dataset, step, config.items)
     series, forecasts = {}, {}
     for name, make in wanted.items():
         try:

@@ -7,7 +7,7 @@ time, an anonymous session and a click of a second ago are one case. Models neit
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,19 @@ class Recommender(Protocol):
     @classmethod
     def from_arrays(cls, config: Any, arrays: Arrays) -> Self:
         """The same model from its arrays (which may be read-only maps of files)."""
+        ...
+
+
+@runtime_checkable
+class Explainable(Protocol):
+    """A model that can say which entries of a history carried a score."""
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        """What each entry of a history adds to the score of each wanted item, `(n_wanted, n_known)` float32.
+
+        `histories` is a batch of one; columns are in the order of `histories.matrix.indices`, rows in that
+        of `items`. Rows sum to what `score` gives the items.
+        """
         ...
 
 

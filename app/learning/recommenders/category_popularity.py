@@ -35,6 +35,14 @@ class CategoryPopularity:
     def score(self, histories: Histories) -> Scores:
         return spread(csr_array(aged(histories, self.recency) @ self.categories), self.shares)
 
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        weights = aged(histories, self.recency).data
+        turned_to = csr_array(self.categories[histories.matrix.indices])
+        used = np.unique(turned_to.indices)
+        shares = csr_array(csr_array(self.shares[used])[:, items])
+        parts = csr_array(csr_array(turned_to[:, used]) @ shares).toarray()
+        return np.asarray((weights[:, None] * parts).T, dtype=np.float32)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {**csr_to_arrays("categories", self.categories), **csr_to_arrays("shares", self.shares)}
 

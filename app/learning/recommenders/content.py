@@ -1,48 +1,40 @@
 """Items that are described alike; works for an item that nobody has touched."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from app.learning.dataset import Dataset, Histories, ItemTable
-from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
-from app.learning.recommenders.similarity import nearest
-from app.learning.recommenders.sparse import (
-    csr_from_arrays,
-    csr_to_arrays,
-    empty,
-    entry_rows,
-    narrow,
-    spread,
-)
-from app.learning.recommenders.text import N_FEATURES, category_terms, fold, hashed_counts, words
+from app.learning.recommenders.base import Arrays, Family, NotEnoughData, Scores
+from app.learning.recommenders.contributions import through_links
+from app.learning.recommenders.describing import Describer, FieldWeights, Reading
+from app.learning.recommenders.similarity import nearest, strongest
+from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
+from app.learning.recommenders.telling import affordable, inverse_frequency
 
 SMALL_CATALOGUE = 1_000
 """Up to so many items every term is compared."""
+_ROWS_AT_ONCE = 4_000
+_MOST_PAIRS = 4e8
+"""Pairs of items that are sorted, about: ten seconds."""
+_SAMPLE = 100
+"""Items from which the number of pairs is told."""
 
 
-class ContentConfig(Config):
+class ContentConfig(FieldWeights):
     neighbours: int = Field(default=100, ge=1, le=10_000)
     """Most similar items kept for each item."""
-    title_weight: float = Field(default=3.0, ge=0.0)
-    """Weight of the words of the title."""
-    description_weight: float = Field(default=1.0, ge=0.0)
-    """Weight of the words of the description."""
-    category_weight: float = Field(default=2.0, ge=0.0)
-    """Weight of each category path and of its prefixes."""
-    brand_weight: float = Field(default=1.5, ge=0.0)
-    """Weight of the brand, as one term."""
-    tag_weight: float = Field(default=2.0, ge=0.0)
-    """Weight of the words of the tags."""
     max_share: float = Field(default=0.2, gt=0.0, le=1.0)
     """Share of the items above which a term is left out of the comparison, in a catalogue over 1000."""
-    max_products: float = Field(default=1e9, gt=0.0)
-    """Multiplications that the comparison may cost; the most frequent terms are left out until it fits."""
+    max_products: float = Field(default=8e8, gt=0.0)
+    """Multiplications that the comparison of terms may cost, and a quarter as much that of characters.
+
+    The most frequent ones are left out until it fits.
+    """
 
 
 @dataclass(frozen=True)
@@ -50,10 +42,11 @@ class Content:
     """TF-IDF of the catalogue and each item's neighbours by cosine."""
 
     config: ContentConfig
+    describer: Describer
     idf: NDArray[np.float32]
-    """Weight of each hashed term, `(N_FEATURES,)`."""
+    """Weight of each column of the describer, `(width,)`."""
     postings: csr_array
-    """The items' unit vectors, transposed: `(N_FEATURES, n_items)`."""
+    """The items' unit vectors, transposed: `(width, n_items)`."""
     similarities: csr_array
     """`(n_items, n_items)`: in each row the neighbours of an item."""
 
@@ -61,18 +54,26 @@ class Content:
         return spread(histories.matrix, self.similarities)
 
     def vectorise(self, items: ItemTable) -> csr_array:
-        """Unit vectors of items, also of such as were unknown at training, `(n, N_FEATURES)` float32.
+        """Unit vectors of items, also of such as were unknown at training, `(n, width)` float32.
 
-        The vector of an item without text is empty.
+        The vector of an item of which nothing is said is empty.
         """
-        return _unit_vectors(_term_counts(self.config, items), self.idf)
+        return _unit_vectors(self.describer.describe(self.config, Reading.of(items)), self.idf)
 
     def similar(self, vectors: csr_array) -> Scores:
-        """Cosine of each vector with each item of the catalogue, `(n, n_items)` float32."""
-        return spread(vectors, self.postings)
+        """Cosine of each vector with each item of the catalogue, `(n, n_items)` float32.
+
+        0 for an item that shares no more than its numbers: a price does not relate what nothing else does.
+        """
+        terms, numbers = _apart(vectors, self.describer.bins_from)
+        scores = spread(terms, self.postings)
+        if numbers.nnz:
+            scores += np.where(scores > 0, spread(numbers, self.postings), np.float32(0))
+        return scores
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {
+            **self.describer.arrays(),
             "idf": self.idf,
             **csr_to_arrays("postings", self.postings),
             **csr_to_arrays("similarities", self.similarities),
@@ -80,27 +81,16 @@ class Content:
 
     @classmethod
     def from_arrays(cls, config: ContentConfig, arrays: Arrays) -> Self:
-        similarities = csr_from_arrays("similarities", arrays)
-        return cls(config, arrays["idf"], csr_from_arrays("postings", arrays), similarities)
+        return cls(
+            config,
+            Describer.from_arrays(arrays),
+            arrays["idf"],
+            csr_from_arrays("postings", arrays),
+            csr_from_arrays("similarities", arrays),
+        )
 
-
-def _term_counts(config: ContentConfig, items: ItemTable) -> csr_array:
-    """Weighted, damped counts of terms over all fields, `(n, N_FEATURES)`."""
-    n = len(items.title)
-    fields: list[tuple[float, Iterable[Iterable[str]]]] = [
-        (config.title_weight, map(words, items.title)),
-        (config.description_weight, map(words, items.description)),
-        (config.category_weight, map(category_terms, items.categories)),
-        (config.brand_weight, ([f"brand:{fold(b.strip())}"] if b.strip() else [] for b in items.brand)),
-        (config.tag_weight, (words(" ".join(tags)) for tags in items.tags)),
-    ]
-    total = empty(n, N_FEATURES)
-    for weight, documents in fields:
-        if weight > 0:
-            counts = hashed_counts(documents, n)
-            counts.data = np.float32(weight) * (1.0 + np.log(counts.data))
-            total = total + counts
-    return narrow(total)
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        return through_links(histories.matrix.indices, histories.matrix.data, self.similarities, items)
 
 
 def _unit_vectors(counts: csr_array, idf: NDArray[np.float32]) -> csr_array:
@@ -111,15 +101,55 @@ def _unit_vectors(counts: csr_array, idf: NDArray[np.float32]) -> csr_array:
     return csr_array((unit, counts.indices, counts.indptr), shape=counts.shape)
 
 
-def _telling_terms(config: ContentConfig, frequency: NDArray[np.int64], n_items: int) -> NDArray[np.bool_]:
-    """Which terms are compared, `(N_FEATURES,)`: a term of f items costs f² multiplications."""
+def _apart(vectors: csr_array, column: int) -> tuple[csr_array, csr_array]:
+    """The columns before and from `column` on, each in a matrix of the same shape."""
+    before = vectors.indices < column
+    return _chosen(vectors, before), _chosen(vectors, ~before)
+
+
+def _chosen(vectors: csr_array, entries: NDArray[np.bool_]) -> csr_array:
+    indptr = np.concatenate([[0], np.cumsum(entries)])[vectors.indptr]
+    return narrow(csr_array((vectors.data[entries], vectors.indices[entries], indptr), shape=vectors.shape))
+
+
+def _compared(config: ContentConfig, describer: Describer, vectors: csr_array) -> csr_array:
+    """The vectors with only the columns that find neighbours: not numbers, nor what costs too much."""
+    n_items = vectors.shape[0]
+    frequency = np.bincount(vectors.indices, minlength=describer.width)
+    found = np.arange(describer.width) < describer.bins_from
     if n_items <= SMALL_CATALOGUE:
-        return np.ones(len(frequency), dtype=np.bool_)
-    order = np.argsort(frequency, kind="stable")
-    cost = np.cumsum(frequency[order].astype(np.float64) ** 2)
-    affordable = np.zeros(len(frequency), dtype=np.bool_)
-    affordable[order] = cost <= config.max_products
-    return affordable & (frequency <= config.max_share * n_items)
+        return _chosen(vectors, found[vectors.indices])
+    characters = np.zeros(describer.width, dtype=np.bool_)
+    characters[describer.characters_from : describer.attributes_from] = True
+    found &= frequency <= config.max_share * n_items
+    budget = config.max_products
+    while True:
+        columns = found.copy()
+        columns[characters] &= affordable(frequency[characters], budget / 4)
+        columns[~characters] &= affordable(frequency[~characters], budget)
+        compared = _chosen(vectors, columns[vectors.indices])
+        # Where terms seldom occur together, nearly each multiplication makes a pair of its own to be sorted.
+        if _pairs(compared) <= _MOST_PAIRS:
+            return compared
+        budget /= 2
+
+
+def _pairs(vectors: csr_array) -> float:
+    """About how many pairs of rows share a column, from some of the rows."""
+    step = -(-vectors.shape[0] // _SAMPLE)
+    some = csr_array(vectors[::step])
+    return float((some @ vectors.T).nnz * step)
+
+
+def _by_numbers_too(candidates: csr_array, numbers: NDArray[np.float32], k: int) -> csr_array:
+    """The `k` strongest of each row when each pair's product of numbers `(n_items, n_bins)` is added."""
+    parts: list[csr_array] = []
+    for start in range(0, candidates.shape[0], _ROWS_AT_ONCE):
+        part = csr_array(candidates[start : start + _ROWS_AT_ONCE])
+        row = entry_rows(part) + start
+        part.data += np.einsum("ij,ij->i", numbers[row], numbers[part.indices])
+        parts.append(strongest(part, k))
+    return narrow(csr_array(vstack(parts, format="csr")))
 
 
 def fit(config: ContentConfig, dataset: Dataset, rng: np.random.Generator) -> Content:
@@ -127,22 +157,36 @@ def fit(config: ContentConfig, dataset: Dataset, rng: np.random.Generator) -> Co
 
     Raises `NotEnoughData` where no two items share a term.
     """
-    counts = _term_counts(config, dataset.items)
     n_items = dataset.n_items
-    frequency = np.bincount(counts.indices, minlength=N_FEATURES)
-    idf = (np.log((1.0 + n_items) / (1.0 + frequency)) + 1.0).astype(np.float32)
+    reading = Reading.of(dataset.items)
+    describer = Describer.learn(config, reading)
+    counts = describer.describe(config, reading)
+    if counts.nnz == 0:
+        raise NotEnoughData("needs items with a title, description, category, brand, tag or attribute")
+    frequency = np.bincount(counts.indices, minlength=describer.width)
+    idf = inverse_frequency(frequency, n_items)
     vectors = _unit_vectors(counts, idf)
-    telling = _telling_terms(config, frequency, n_items)[vectors.indices]
-    indptr = np.concatenate([[0], np.cumsum(telling)])[vectors.indptr]
-    compared = csr_array((vectors.data[telling], vectors.indices[telling], indptr), shape=vectors.shape)
-    if vectors.nnz == 0:
-        raise NotEnoughData("needs items with a title, description, category, brand or tag")
-    similarities = nearest(compared, config.neighbours)
+    del reading, counts
+    compared = _compared(config, describer, vectors)
+    numbers = vectors[:, describer.bins_from :].toarray()
+    # Numbers decide among those that terms have found: each is shared with too many items to search by it.
+    if numbers.shape[1]:
+        candidates = nearest(compared, config.neighbours + config.neighbours // 4)
+        similarities = _by_numbers_too(candidates, numbers, config.neighbours)
+    else:
+        similarities = nearest(compared, config.neighbours)
     if similarities.nnz == 0:
         raise NotEnoughData(
             "needs at least two items that share a word, category, brand or tag which is not everywhere"
         )
-    return Content(config, idf, narrow(csr_array(vectors.T)), similarities)
+    return Content(config, describer, idf, narrow(csr_array(vectors.T)), similarities)
 
 
-FAMILY = Family("content", "content", ContentConfig, fit, Content)
+FAMILY = Family(
+    "content",
+    "content",
+    ContentConfig,
+    fit,
+    Content,
+    {"character_weight": (0.0, 3.0), "attribute_weight": (0.0, 2.0)},
+)

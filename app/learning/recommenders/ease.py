@@ -10,6 +10,7 @@ from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.ridge import BYTES_PER_ENTRY, block_weights, kept_weights, ridge_weights
 from app.learning.recommenders.sparse import (
     aged,
@@ -77,6 +78,19 @@ class EASE:
             # Only the rows of the history are read from the (mapped) weights.
             scores[row, self.items] = known.data[part][covered] @ self.weights[places[covered]]
         return scores
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        known = histories.matrix.indices
+        weights = aged(histories, self.recency).data
+        if isinstance(self.weights, csr_array):
+            return through_links(known, weights, self.weights, items)
+        place = np.full(self.n_items, -1, dtype=np.int32)
+        place[self.items] = np.arange(len(self.items), dtype=np.int32)
+        row, column = np.flatnonzero(place[known] >= 0), np.flatnonzero(place[items] >= 0)
+        parts = np.zeros((len(items), len(known)), dtype=np.float32)
+        between = self.weights[np.ix_(place[known[row]], place[items[column]])]
+        parts[np.ix_(column, row)] = (weights[row, None] * between).T
+        return parts
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         shape: dict[str, NDArray[Any]] = {

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.similarity import Floats, Measure, Moments, nearest, similarity
 from app.learning.recommenders.sparse import (
     aged,
@@ -50,6 +51,11 @@ class ItemNeighbours:
 
     def score(self, histories: Histories) -> Scores:
         return spread(aged(histories, self.recency), self.similarities)
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        known = histories.matrix.indices
+        weights = aged(histories, self.recency).data
+        return through_links(known, weights, self.similarities, items)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return csr_to_arrays("similarities", self.similarities)

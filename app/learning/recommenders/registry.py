@@ -7,6 +7,7 @@ from app.learning.recommenders import (
     ease,
     item_neighbours,
     popularity,
+    recently_viewed,
     repeat,
     rp3beta,
     session_neighbours,
@@ -26,6 +27,7 @@ FAMILIES: dict[str, Family] = {
         category_popularity.FAMILY,
         social.FAMILY,
         repeat.FAMILY,
+        recently_viewed.FAMILY,
         session_neighbours.FAMILY,
         transitions.FAMILY,
         user_neighbours.FAMILY,
@@ -38,3 +40,11 @@ FAMILIES: dict[str, Family] = {
     )
 }
 """Every family by its name, the cheapest to fit first."""
+
+APART = "@"
+"""Between a family's name and that of an audience for which the family has a model of its own."""
+
+
+def family_of(model: str) -> Family:
+    """The family of a model of a version: `ease` and `ease@idle` are both EASE. Raises `KeyError`."""
+    return FAMILIES[model.partition(APART)[0]]

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.similarity import Floats, nearest
 from app.learning.recommenders.sparse import (
     aged,
@@ -47,6 +48,11 @@ class RP3beta:
 
     def score(self, histories: Histories) -> Scores:
         return spread(aged(histories, self.recency), self.reached)
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        known = histories.matrix.indices
+        weights = aged(histories, self.recency).data
+        return through_links(known, weights, self.reached, items)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return csr_to_arrays("reached", self.reached)

@@ -10,6 +10,7 @@ from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.contributions import entry_weights, through_neighbours
 from app.learning.recommenders.sequences import choices, latest
 from app.learning.recommenders.similarity import strongest
 from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
@@ -41,9 +42,24 @@ class SessionNeighbours:
     """Weight of each item as a recommendation, `(n_items,)`."""
 
     def score(self, histories: Histories) -> Scores:
+        return spread(self._nearest(self._latest(histories)), self.visits) * self.rarity
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        known = self._latest(histories)
+        weights = entry_weights(histories, known)
+        nearest = self._nearest(known)
+        parts = through_neighbours(
+            histories.matrix.indices, weights, self.visits_by_item, nearest, self.visits, items
+        )
+        return parts * self.rarity[items][:, None]
+
+    def _latest(self, histories: Histories) -> csr_array:
         last = self.config.last
-        product = csr_array(latest(histories, last, lambda place: 1.0 - place / last) @ self.visits_by_item)
-        return spread(strongest(product, self.config.neighbours), self.visits) * self.rarity
+        return latest(histories, last, lambda place: 1.0 - place / last)
+
+    def _nearest(self, known: csr_array) -> csr_array:
+        """Similarity to the nearest visits, `(n_batch, n_visits)`."""
+        return strongest(csr_array(known @ self.visits_by_item), self.config.neighbours)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {

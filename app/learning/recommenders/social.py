@@ -44,6 +44,16 @@ class Social:
         shares = (ties.data / weight[entry_rows(ties)]).astype(np.float32)
         return spread(csr_array((shares, ties.indices, ties.indptr), shape=ties.shape), self.preferences)
 
+    def supporters(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
+        """How many of the users to whom somebody is tied like each wanted item, `(n_wanted,)`.
+
+        `histories` is a batch of one.
+        """
+        if histories.ties is None:
+            return np.zeros(len(items), dtype=np.int64)
+        tied = csr_array(csr_array(self.preferences[histories.ties.indices])[:, items])
+        return np.bincount(tied.indices[tied.data > 0], minlength=len(items))
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         return csr_to_arrays("preferences", self.preferences)
 

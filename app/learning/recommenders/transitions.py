@@ -10,6 +10,7 @@ from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.contributions import entry_weights, through_links
 from app.learning.recommenders.sequences import choices, latest
 from app.learning.recommenders.similarity import strongest
 from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, spread
@@ -39,6 +40,10 @@ class Transitions:
 
     def score(self, histories: Histories) -> Scores:
         return spread(latest(histories, self.last, _harmonic), self.following)
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        weights = entry_weights(histories, latest(histories, self.last, _harmonic))
+        return through_links(histories.matrix.indices, weights, self.following, items)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return csr_to_arrays("following", self.following)

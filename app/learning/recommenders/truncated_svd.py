@@ -40,6 +40,12 @@ class TruncatedSVD:
         scaled = csr_array((weights, known.indices, known.indptr), shape=known.shape)
         return np.asarray((scaled @ self.directions) @ self.directions.T, dtype=np.float32)
 
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        known = histories.matrix.indices
+        weights = aged(histories, self.recency).data * self.scale[known]
+        parts = self.directions[items] @ self.directions[known].T * weights
+        return np.asarray(parts, dtype=np.float32)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {"directions": self.directions, "scale": self.scale}
 

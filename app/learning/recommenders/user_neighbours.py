@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.contributions import through_neighbours
 from app.learning.recommenders.similarity import Measure, Moments, similarity, strongest
 from app.learning.recommenders.sparse import (
     aged,
@@ -89,6 +90,12 @@ class UserNeighbours:
             self.config.similarity, product.data, asking, self.moments.take(product.indices)
         )
         return strongest(product, k)
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        known = histories.matrix.indices
+        weights = (aged(histories, self.config.recency).data * self.rarity[known]).astype(np.float32)
+        nearest = self._nearest(histories, self.config.neighbours)
+        return through_neighbours(known, weights, self.kept_by_item, nearest, self.kept, items)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {

@@ -34,17 +34,19 @@ def _batches(scores: dict[str, Scores], step: int = 25) -> list[ScoreBatch]:
 
 def test_weighs_what_complements_and_drops_what_knows_nothing() -> None:
     scores, relevant = _world()
-    blend = learn_blend(collect_candidates(_batches(scores)), relevant)
+    blend = learn_blend(collect_candidates(_batches(scores)), relevant, np.random.default_rng(0))
     assert set(blend.weights) == {"first", "second"}
     assert sum(blend.weights.values()) == pytest.approx(1)
     assert 0.3 < blend.weights["first"] < 0.7
-    assert learn_blend(collect_candidates(_batches(scores)), relevant) == blend
+    assert learn_blend(collect_candidates(_batches(scores)), relevant, np.random.default_rng(0)) == blend
 
 
 def test_prefers_one_family_where_all_are_equal() -> None:
     scores, relevant = _world()
     same = dict.fromkeys(("a", "b", "c"), scores["first"])
-    assert learn_blend(collect_candidates(_batches(same)), relevant).weights == {"a": 1.0}
+    assert learn_blend(collect_candidates(_batches(same)), relevant, np.random.default_rng(0)).weights == {
+        "a": 1.0
+    }
 
 
 def test_candidates_are_each_familys_best_unseen() -> None:

@@ -76,8 +76,11 @@ def strongest(
 
 def sentence(target: str, drivers: Sequence[Driver]) -> str:
     """The drivers as people would say it."""
-    raised = [driver.words for driver in drivers if driver.direction == "raises"]
-    lowered = [driver.words for driver in drivers if driver.direction == "lowers"]
+    raised, lowered = (
+        # Features with the same words (money spent, in all and per purchase) are said once.
+        list(dict.fromkeys(driver.words for driver in drivers if driver.direction == direction))
+        for direction in ("raises", "lowers")
+    )
     target = target[:1].upper() + target[1:]
     if raised and lowered:
         return f"{target} is raised by {_listed(raised)} and lowered by {_listed(lowered)}."

@@ -1,0 +1,1 @@
+"""Figures of the shop, aggregated by the database: one code path for both engines."""

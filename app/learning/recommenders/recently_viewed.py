@@ -1,0 +1,81 @@
+"""What the person looked at lately and did not buy, to be found again."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from app.learning.dataset import DAY_MS, Dataset, Histories
+from app.learning.preferences import positive, purchases
+from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.sparse import entry_rows
+
+
+class RecentlyViewedConfig(Config):
+    half_life: float = Field(default=7.0, gt=0.0)
+    """Days after which what was looked at counts half."""
+
+
+@dataclass(frozen=True)
+class RecentlyViewed:
+    """Nothing of the items themselves: only what each did with them counts."""
+
+    half_life: float
+    purchase: float
+    """Preference that a purchase makes; what is below stands for a look where purchases are not told."""
+
+    def score(self, histories: Histories) -> Scores:
+        matrix = histories.matrix
+        rows, items = entry_rows(matrix), matrix.indices
+        looked = matrix.data < self.purchase
+        occasions = histories.occasions
+        if occasions is not None and occasions.bought is not None:
+            bought = np.zeros(matrix.shape, dtype=np.bool_)
+            bought[entry_rows(occasions.days), occasions.days.indices] = occasions.bought
+            looked = ~bought[rows, items]
+        scores = np.zeros(matrix.shape, dtype=np.float32)
+        fresh = np.exp2(-histories.ages[looked] / np.float32(self.half_life))
+        scores[rows[looked], items[looked]] = fresh
+        return scores
+
+    def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
+        known = histories.matrix.indices
+        scores = self.score(histories)[0, known]
+        return np.asarray(np.where(items[:, None] == known, scores, 0.0), dtype=np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {"purchase": np.array(self.purchase, dtype=np.float64)}
+
+    @classmethod
+    def from_arrays(cls, config: RecentlyViewedConfig, arrays: Arrays) -> Self:
+        return cls(config.half_life, float(arrays["purchase"]))
+
+
+def fit(config: RecentlyViewedConfig, dataset: Dataset, rng: np.random.Generator) -> RecentlyViewed:
+    """See whether people do come back to what they looked at; there is nothing else to learn.
+
+    Raises `NotEnoughData` where nobody did on another day.
+    """
+    if not _some_came_back(dataset):
+        raise NotEnoughData("needs somebody who looked at an item and came back to it on another day")
+    weight = dataset.event_weights.get("purchase", 0.0)
+    return RecentlyViewed(config.half_life, float(np.log1p(weight)) if weight > 0 else float("inf"))
+
+
+def _some_came_back(dataset: Dataset) -> bool:
+    log = dataset.log
+    chosen = positive(dataset)
+    looked = chosen & ~purchases(dataset)
+    day = (dataset.as_of - log.occurred_at) // DAY_MS
+    pair = log.subject.astype(np.int64) * dataset.n_items + log.item
+    pairs, place = np.unique(pair[chosen], return_inverse=True)
+    latest = np.full(len(pairs), np.iinfo(np.int64).max)
+    np.minimum.at(latest, place, day[chosen])
+    return bool((day[looked] > latest[np.searchsorted(pairs, pair[looked])]).any())
+
+
+SPACE = {"half_life": (2.0, 30.0)}
+
+FAMILY = Family("recently_viewed", "recent", RecentlyViewedConfig, fit, RecentlyViewed, SPACE)

@@ -1,0 +1,1 @@
+"""Descriptive figures of the shop: sales, cohorts, items and categories."""

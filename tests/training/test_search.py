@@ -1,0 +1,91 @@
+"""The search for hyperparameters, with families whose quality is known beforehand."""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.learning.dataset import Dataset, Histories
+from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Recommender, Scores
+from app.training.progress import Progress
+from app.training.search import SearchResult, search
+from tests.worlds import checkerboard
+
+
+class _Recipe(Config):
+    days: int = 30
+
+
+@dataclass(frozen=True)
+class _Model:
+    days: int
+
+    def score(self, histories: Histories) -> Scores:
+        return np.zeros(histories.matrix.shape, dtype=np.float32)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {}
+
+    @classmethod
+    def from_arrays(cls, config: _Recipe, arrays: Arrays) -> Self:
+        return cls(config.days)
+
+
+def _fit(config: _Recipe, dataset: Dataset, rng: np.random.Generator) -> _Model:
+    if config.days == 13:
+        raise NotEnoughData("needs luck")
+    return _Model(config.days)
+
+
+FAMILIES = {"a": Family("a", "collaborative", _Recipe, _fit, _Model, {"days": (10, 60, 365)})}
+
+
+def _quality(model: Recommender) -> tuple[float, ...]:
+    """The first audience likes few days best, the second many."""
+    assert isinstance(model, _Model)
+    return 1.0 / model.days, model.days / 365
+
+
+def _search(audiences: int, seconds: float = 60.0, **warm: dict[str, Any]) -> SearchResult:
+    return search(
+        FAMILIES,
+        checkerboard().dataset,
+        lambda model: _quality(model)[:audiences],
+        ("everybody", "idle")[:audiences],
+        seed=1,
+        budget_seconds=seconds,
+        warm={name.replace("_at_", "@"): config for name, config in warm.items()},
+        required=("a",),
+        progress=Progress(lambda _stage, _done: None),
+    )
+
+
+def test_each_audience_gets_its_own_recipe() -> None:
+    found = _search(2)
+    assert {name: entry.config.model_dump() for name, entry in found.found.items()} == {
+        "a": {"days": 10},
+        "a@idle": {"days": 365},
+    }
+    assert (found.trials, found.complete) == (4, True), "what was tried for one counts for the other"
+
+
+def test_one_audience_is_one_model() -> None:
+    assert list(_search(1).found) == ["a"]
+
+
+def test_no_time_keeps_what_won_before() -> None:
+    found = _search(2, 0.0, a={"days": 7}, a_at_idle={"days": 99})
+    assert [entry.config.model_dump() for entry in found.found.values()] == [{"days": 7}]
+    assert not found.complete
+    again = _search(2, 60.0, a={"days": 7}, a_at_idle={"days": 999})
+    assert {name: entry.config.model_dump()["days"] for name, entry in again.found.items()} == {
+        "a": 7,
+        "a@idle": 999,
+    }
+
+
+def test_what_cannot_be_fitted_says_why() -> None:
+    found = _search(1, 60.0, a={"days": 13})
+    assert found.found == {}
+    assert found.left_out == {"a": "needs luck"}
