@@ -12,6 +12,11 @@ from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
 from app.db.migrate import current_revision, head_revision
 from app.db.session import Database
+from app.learning.analytics import AnalyticsConfig
+from app.learning.baskets.model import RulesConfig
+from app.learning.customers.customers import CustomersConfig
+from app.learning.customers.lifetime.lifetime import LifetimeConfig
+from app.learning.customers.predictors.predictions import PredictionsConfig
 from app.training.pipeline import Recipe
 from app.training.worker import Trainer, TrainerOptions
 
@@ -19,11 +24,35 @@ NICENESS = 5
 """Answers to customers come before training when both want the same core."""
 
 
+def recipe_of(settings: Settings) -> Recipe:
+    """What a training does, by the settings."""
+    segments = {"memory_mb": settings.trainer_memory_mb}
+    usual = CustomersConfig()
+    customers = CustomersConfig(
+        segmentations=tuple(one.model_copy(update=segments) for one in usual.segmentations),
+        taste=usual.taste.model_copy(update=segments),
+        predictions=PredictionsConfig(
+            churn_horizon_days=settings.churn_days or None, horizon_days=settings.prediction_days
+        ),
+        lifetime=LifetimeConfig(horizon_days=settings.lifetime_days),
+    )
+    rules = RulesConfig(
+        min_support=settings.rules_min_support or None, min_confidence=settings.rules_min_confidence
+    )
+    return Recipe(
+        settings.weights,
+        settings.seed,
+        settings.search_seconds,
+        settings.trainer_memory_mb,
+        analytics=AnalyticsConfig(customers=customers, rules=rules),
+    )
+
+
 def options_of(settings: Settings) -> TrainerOptions:
     """What a trainer needs of the settings."""
     return TrainerOptions(
         artifacts=settings.artifacts,
-        recipe=Recipe(settings.weights, settings.seed, settings.search_seconds),
+        recipe=recipe_of(settings),
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
         keep_versions=settings.keep_versions,

@@ -126,7 +126,7 @@ def judge(score: Score, task: Task, asked: Question) -> PerUser:
 
 def choose(dataset: Dataset, search_seconds: float) -> Learned:
     """Vitrine's automatic choice: what a training makes of this data, with its defaults."""
-    recipe = Recipe(dataset.event_weights, SEED, search_seconds)
+    recipe = Recipe(dataset.event_weights, SEED, search_seconds, analytics=None)
     return learn(dataset, recipe, None, Progress(lambda _stage, _fraction: None))
 
 

@@ -104,7 +104,7 @@ def evaluate_command(
         try:
             whole = Progress(tell)
             dataset = _load(settings, makers[0] if makers else None, whole.part("read", 0.0, 0.1))
-            recipe = Recipe(settings.weights, seed, seconds)
+            recipe = Recipe(settings.weights, seed, seconds, settings.trainer_memory_mb, analytics=None)
             figures = evaluate(dataset, recipe, plan, whole.part("evaluate", 0.1, 0.99))
         except (NotEnoughData, ReaderError) as error:
             bar.stop()

@@ -53,8 +53,20 @@ class Settings(BaseSettings):
     """How often a run whose trainer died is taken up again before it counts as failed."""
     search_seconds: Annotated[float, Field(ge=0, le=86_400)] = 40.0
     """Time that a training may spend on the search for hyperparameters; 0: only what won before."""
+    trainer_memory_mb: Annotated[int, Field(ge=64, le=65_536)] = 500
+    """Memory in MiB for fitting one large model (EASE, segments); what does not fit is cut or sampled."""
     trainer_threads: Annotated[int, Field(ge=0, le=256)] = 0
     """Cores that a training may use; 0: all but one, so that answers do not wait for it."""
+    churn_days: Annotated[int, Field(ge=0, le=365)] = 0
+    """Days without a purchase that count as churn; 0: by the shop's own rhythm. Otherwise at least 7."""
+    prediction_days: Annotated[int, Field(ge=7, le=365)] = 30
+    """How far ahead the next purchase and the value are predicted."""
+    lifetime_days: Annotated[int, Field(ge=1, le=3653)] = 365
+    """How far ahead lifetime value is counted."""
+    rules_min_support: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Least share of baskets with all items of an association rule; 0: found for the shop."""
+    rules_min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Least confidence of an association rule."""
     seed: int = 20_260
 
     @field_validator("cors_origins", mode="before")
@@ -63,6 +75,13 @@ class Settings(BaseSettings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("churn_days")
+    @classmethod
+    def _long_enough(cls, value: int) -> int:
+        if 0 < value < 7:
+            raise ValueError("0 (by the shop's own rhythm) or at least 7 days")
+        return value
 
     @field_validator("event_weights")
     @classmethod

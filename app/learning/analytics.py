@@ -15,6 +15,7 @@ from pydantic import Field
 from app.learning.baskets.model import RuleModel, RulesConfig
 from app.learning.baskets.model import fit as fit_rules
 from app.learning.customers.customers import CustomerModels, CustomersConfig, Judged, fit_customers
+from app.learning.customers.features import FeatureTable, ItemFacts
 from app.learning.dataset import Dataset
 from app.learning.forecasting.sales import Sales, SalesConfig, fit_sales
 from app.learning.parts import joined, part_of
@@ -42,6 +43,20 @@ class Analytics:
     sales: Sales
     missing: Mapping[str, str]
     """What could not be fitted, and what it needs."""
+
+    @classmethod
+    def none(cls, dataset: Dataset) -> Self:
+        """No figures, where only lists are wanted."""
+        n = dataset.n_users
+        facts = ItemFacts(np.empty(0, dtype=np.int32), np.empty(0))
+        features = FeatureTable((), (), np.zeros((n, 0)), np.zeros(n, dtype=np.bool_))
+        return cls(
+            CustomerModels(dataset.user_keys, facts, {}, None, None, None, None, {}),
+            Judged(features, {}, np.zeros((n, 3), dtype=np.int8), {}),
+            None,
+            Sales({}, {}),
+            {},
+        )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         parts = {

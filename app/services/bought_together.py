@@ -18,7 +18,7 @@ from app.db.queries.users import user_key
 from app.db.tables import items
 from app.learning.baskets.baskets import Baskets
 from app.learning.dataset import DAY_MS, Histories
-from app.learning.ranking.blend import normalise
+from app.learning.ranking.blend import Blend, normalise
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.content import Content
@@ -31,8 +31,6 @@ from app.services.popular import popular_scores
 NO_MODEL: Final = "No model is trained yet: this is what is popular."
 FEWER: Final = "Rules name fewer items than were asked for: the others are alike or popular, see `source`."
 UNKNOWN_USER: Final = "The user is unknown: nothing is left out for it."
-_BEHAVIOUR: Final = ("item_neighbours", "truncated_svd")
-"""Families that compare items by who chose them; the first that is there is asked."""
 _NEW_AT_ONCE: Final = 20
 """Items that came after the training and are compared at once: each takes a score for every item."""
 
@@ -173,9 +171,9 @@ def _pick_alike(
     row = csr_array((ones, np.sort(known).astype(np.int32), [0, len(known)]), shape=(1, n_items))
     history = Histories(row, np.zeros(len(known), dtype=np.float32))
     parts: list[tuple[str, Scores]] = []
-    family = next((name for name in _BEHAVIOUR if name in recommenders), None)
-    if family is not None and len(known):
-        parts.append(("similar", recommenders[family].score(history)))
+    weights = {name: w for name, w in model.version.blends.similar.weights.items() if name != "content"}
+    if weights and len(known):
+        parts.append(("similar", Blend(weights).score(recommenders, history)))
     content = recommenders.get("content")
     if isinstance(content, Content):
         scores = content.score(history)

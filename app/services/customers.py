@@ -45,7 +45,7 @@ def analytics_of(live: Live) -> tuple[LiveModel, Analytics]:
     """The live model and its analytics; raises ModelNotReady before the first training."""
     model = live.current
     if model is None:
-        raise ModelNotReady("No model is trained yet: the customers' figures need a training run.")
+        raise ModelNotReady("No model is trained yet: these figures need a training run.")
     return model, model.version.analytics
 
 

@@ -192,7 +192,7 @@ def _text(ground: _Grounds, rows: Mapping[int, AnyRow], told: Mapping[int, str])
     if ground.alike and ground.alike[0][0] not in own:
         return likeness_text(rows[ground.alike[0][0]])
     if ground.by_category and own:
-        text = category_text(rows[ground.item], rows[own[0]])
+        text = category_text(rows[ground.item], rows[own[0]], told[own[0]])
         if text is not None:
             return text
     if not own or not is_personal(ground.source):

@@ -58,12 +58,13 @@ def likeness_text(row: AnyRow) -> str:
     return f"Similar to: {name_of(row)}"
 
 
-def category_text(item: AnyRow, own: AnyRow) -> str | None:
-    """Where an item is popular in a category that the person turns to; None where they share none."""
+def category_text(item: AnyRow, own: AnyRow, event: str) -> str | None:
+    """Where an item is popular in a category from which the person has one; None where they share none."""
     shared = _steps(item) & _steps(own)
     if not shared:
         return None
-    return f"Popular in {max(sorted(shared), key=len)[-1]}"
+    verb = _VERBS.get(event, "you took an interest in")
+    return f"Popular in {max(sorted(shared), key=len)[-1]}, from which {verb}: {name_of(own)}"
 
 
 def name_of(row: AnyRow) -> str:

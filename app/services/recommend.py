@@ -26,6 +26,9 @@ from app.services.items import answer as item_answer
 from app.services.live import Live, LiveModel
 from app.services.popular import popular_scores
 
+IMPERSONAL = frozenset({"popular", "trending", "latest"})
+LEAST_PERSONAL = 1 / 3
+"""Share of a score from which what is personal in it is named as its source."""
 NO_MODEL = "No model is trained yet: this is what is popular and new."
 UNKNOWN_USER = "The user is unknown: this is not personal."
 
@@ -172,15 +175,29 @@ def _pick_scored(
     combined = np.hstack([combined, lent])
     mask = allowed[positions] & (combined[0] > 0)
     chosen, best = top_k(combined, n, mask)
-    families = list(blend.weights)
-    shares = np.stack([blend.weights[name] * scores[name][0] for name in families])
+    shares: dict[str, NDArray[np.float32]] = {}
+    for name, weight in blend.weights.items():
+        source = family_of(name).source
+        shares[source] = shares.get(source, np.float32(0)) + np.float32(weight) * scores[name][0]
     for index, score in zip(chosen[0], best[0], strict=True):
         if index < 0:
             break
-        source = "content"
-        if index < shares.shape[1] and shares[:, index].any():
-            source = family_of(families[int(np.argmax(shares[:, index]))]).source
-        picked.add(int(positions[index]), float(score), source)
+        own = {name: share[index] for name, share in shares.items() if index < len(share)}
+        picked.add(int(positions[index]), float(score), _source(own))
+
+
+def _source(shares: dict[str, np.float32]) -> str:
+    """What carried an item, by source: the most personal one, unless nearly all says nothing of the person.
+
+    Nothing at all carried what inherits its place from items that are described like it.
+    """
+    carried = {name: float(share) for name, share in shares.items() if share > 0}
+    if not carried:
+        return "content"
+    personal = {name: share for name, share in carried.items() if name not in IMPERSONAL}
+    if sum(personal.values()) >= LEAST_PERSONAL * sum(carried.values()):
+        carried = personal
+    return max(carried, key=lambda name: (carried[name], name))
 
 
 def _fill(connection: Connection, picked: _Picked, live: Live, allowed: NDArray[np.bool_], n: int) -> None:

@@ -10,7 +10,7 @@ from app.core.errors import ModelNotReady, NotFound
 from app.db.queries.items import find_item
 from app.db.queries.users import external_ids, user_key
 from app.db.rows import AnyRow
-from app.learning.ranking.blend import normalise
+from app.learning.ranking.blend import Blend, normalise
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.content import Content
@@ -20,6 +20,8 @@ from app.services.histories import history_of, read_events, single_item_historie
 from app.services.live import Live, LiveModel
 
 By = Literal["behaviour", "content", "hybrid"]
+_LEAST_CONTENT = 1e-3
+"""Weight of content in `hybrid`, whatever the trial found."""
 
 
 def similar_items(
@@ -85,25 +87,25 @@ def similar_users(connection: Connection, live: Live, user_id: str, n: int) -> d
 
 def _item_scores(model: LiveModel, row: AnyRow, by: By) -> tuple[Scores, list[str]]:
     """Similarity of all the model's items to one, `(1, n_items)`."""
-    n_items = model.version.n_items
+    version = model.version
     index = int(model.indexes_of(np.array([row.id]))[0])
-    parts: list[Scores] = []
-    if by != "content" and index >= 0:
-        alone = single_item_histories(np.array([index], dtype=np.int32), n_items)
-        for name in ("item_neighbours", "truncated_svd"):
-            if name in model.version.recommenders:
-                parts.append(normalise(model.version.recommenders[name].score(alone)))
-                break
-    content = model.version.recommenders.get("content")
+    weights = dict(version.blends.similar.weights)
+    described = weights.pop("content", 0.0)
+    scores = np.zeros((1, version.n_items), dtype=np.float32)
     warnings = []
+    if by != "content" and index >= 0 and weights:
+        alone = single_item_histories(np.array([index], dtype=np.int32), version.n_items)
+        scores += Blend(weights).score(version.recommenders, alone)
+    content = version.recommenders.get("content")
     if isinstance(content, Content) and (by != "behaviour" or index < 0):
         if index < 0 and by == "behaviour":
             warnings.append("The item is newer than the model: it is compared by content.")
-        parts.append(normalise(content.similar(content.vectorise(item_table([row])))))
-    if not parts:
+        # Where behaviour alone is what counts, content still orders the items of which it says nothing.
+        weight = max(described, _LEAST_CONTENT) if scores.any() else 1.0
+        scores += np.float32(weight) * normalise(content.similar(content.vectorise(item_table([row]))))
+    if not scores.any():
         warnings.append("The model has nothing to compare this item by.")
-        return np.zeros((1, n_items), dtype=np.float32), warnings
-    return np.asarray(sum(parts) / np.float32(len(parts)), dtype=np.float32), warnings
+    return scores, warnings
 
 
 def _listed(

@@ -1,8 +1,9 @@
 """The blends of a version, each chosen on the histories that it will meet."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
@@ -22,6 +23,10 @@ COLD_FACTORS = (0.9, 0.7, 0.5, 0.3)
 """Of the score that an item without a history inherits; the largest that costs next to nothing is taken."""
 COLD_COST = 0.01
 LEAST_USERS = 10
+SURE_USERS = 200
+"""Users who came back, from which what they like counts as much as what the many idle ones like."""
+RELATING = ("item_neighbours", "rp3beta", "truncated_svd", "ease", "transitions", "content")
+"""Families that say which items are like one item."""
 _DEFAULT = {
     "item_neighbours": 0.25,
     "ease": 0.25,
@@ -35,6 +40,12 @@ _DEFAULT = {
 def default_blend(models: dict[str, Recommender]) -> Blend:
     """The blend where nothing can be measured."""
     return refit_blend(Blend(_DEFAULT), models)
+
+
+def default_similar(models: Mapping[str, Recommender]) -> Blend:
+    """What relates items, where nothing can be measured."""
+    related = [name for name in ("item_neighbours", "content") if name in models]
+    return Blend({name: 1 / len(related) for name in related} or {next(iter(models)): 1.0})
 
 
 def refit_blend(blend: Blend, models: dict[str, Recommender]) -> Blend:
@@ -56,6 +67,7 @@ def choose_blends(
     back: Audience,
     everybody: Audience,
     idle: Audience | None,
+    crossed: Sequence[tuple[Audience, Audience]],
     idle_after: float,
     may_repeat: bool,
     rng: np.random.Generator,
@@ -64,7 +76,9 @@ def choose_blends(
     """Learn weights for the usual list, for lists without seen items, for newcomers and for the idle.
 
     `back` are users who came back, `idle` others who were away for longer than `idle_after` days; None
-    where those who came back stand for all. The usual list has to please `everybody`: both, then.
+    where those who came back stand for all. The usual list has to please `everybody`: both, then; `crossed`
+    are
+    halves of `back`, each with all idle users, and the others, on whom it has to prove itself.
     """
     usual = _choose(models, everybody, not may_repeat, rng, progress.part("evaluate", 0.0, 0.3))
     new = usual
@@ -75,32 +89,52 @@ def choose_blends(
     newcomers = Audience(most_recent_histories(back.histories, COLD_ITEMS), back.wanted)
     cold = _choose(models, newcomers, not may_repeat, rng, progress.part("evaluate", 0.5, 0.8))
     social = _social(models, newcomers, cold, not may_repeat, rng, progress.part("evaluate", 0.8, 0.85))
+    similar = _similar(models, everybody, rng, progress.part("evaluate", 0.85, 0.9))
     if idle is None or len(idle.histories) < LEAST_USERS:
-        return Blends(usual, new, cold, social, usual, float("inf"), may_repeat)
-    away = _choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.85, 1.0))
-    if not may_repeat and not _clearly_better(models, usual, away, back):
-        usual = new = away
-    return Blends(usual, new, cold, social, away, idle_after, may_repeat)
+        return Blends(usual, new, cold, social, usual, similar, float("inf"), may_repeat)
+    away = _choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.9, 0.95))
+    part = progress.part("evaluate", 0.95, 1.0)
+    if not may_repeat:
+        better = _clearly_better(models, crossed, away, rng, part)
+        share = len(back.histories) / (len(back.histories) + SURE_USERS) if better else 0.0
+        usual = new = mixed(usual, away, share)
+    return Blends(usual, new, cold, social, away, similar, idle_after, may_repeat)
+
+
+def mixed(blend: Blend, other: Blend, share: float) -> Blend:
+    """A share of one blend, the rest of the other."""
+    weights = {name: share * weight for name, weight in blend.weights.items()}
+    for name, weight in other.weights.items():
+        weights[name] = weights.get(name, 0.0) + (1.0 - share) * weight
+    return Blend({name: weight for name, weight in weights.items() if weight > 0})
 
 
 def _clearly_better(
-    models: Mapping[str, Recommender], blend: Blend, plain: Blend, audience: Audience
+    models: dict[str, Recommender],
+    crossed: Sequence[tuple[Audience, Audience]],
+    plain: Blend,
+    rng: np.random.Generator,
+    progress: Progress,
 ) -> bool:
-    """Whether a blend is better by more than one standard error: those who came back are few where there are
-    idle users, and what they seem to like best may be chance."""
-    everybody = np.arange(len(audience.histories), dtype=np.int64)
-    each = [
-        evaluate_top_n(
-            lambda some: one.score(models, some),  # noqa: B023
-            audience.histories,
-            everybody,
-            audience.wanted,
-            LIST_LENGTH,
-            True,
-        ).per_user["ndcg"]
-        for one in (blend, plain)
-    ]
-    gain = each[0] - each[1]
+    """Whether a blend learned for those who came back is better for others of them than `plain`, by more than
+    one standard error: they are few where there are idle users, and what they seem to like may be chance."""
+    gains: list[NDArray[np.float64]] = []
+    for learned_from, asked in crossed:
+        blend = _choose(models, learned_from, True, rng, progress)
+        rows = np.arange(len(asked.histories), dtype=np.int64)
+        ours, theirs = (
+            evaluate_top_n(
+                lambda some: one.score(models, some),  # noqa: B023
+                asked.histories,
+                rows,
+                asked.wanted,
+                LIST_LENGTH,
+                True,
+            ).per_user["ndcg"]
+            for one in (blend, plain)
+        )
+        gains.append(ours - theirs)
+    gain = np.concatenate(gains)
     return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
@@ -140,6 +174,17 @@ def choose_cold_factor(
     found = {factor: quality(factor) for factor in COLD_FACTORS}
     enough = (1.0 - COLD_COST) * max(found.values())
     return next(factor for factor, value in found.items() if value >= enough)
+
+
+def _similar(
+    models: dict[str, Recommender], audience: Audience, rng: np.random.Generator, progress: Progress
+) -> Blend:
+    """Of the families that relate items: what leads from the latest item to what was chosen afterwards."""
+    related = {name: models[name] for name in RELATING if name in models}
+    if not related:
+        return default_similar(models)
+    latest = Audience(most_recent_histories(audience.histories, 1), audience.wanted)
+    return _choose(related, latest, True, rng, progress)
 
 
 def _social(

@@ -47,8 +47,11 @@ class Recipe:
     event_weights: dict[str, float]
     seed: int
     search_seconds: float = 40.0
+    memory_mb: int | None = None
+    """Bound on the memory of one model that can be bounded; None: each family's own."""
     rating: BiasedFactorizationConfig = field(default_factory=BiasedFactorizationConfig)
-    analytics: AnalyticsConfig = field(default_factory=AnalyticsConfig)
+    analytics: AnalyticsConfig | None = field(default_factory=AnalyticsConfig)
+    """None: only lists are wanted, to be evaluated."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def train(
         )
     active = None if former is None else former.content
     before = None if former is None else _analytics_of(artifacts, former.version)
-    learned = learn(dataset, recipe, active, progress.part("search", 0.15, 0.9), before)
+    learned = learn(dataset, recipe, active, progress.part("analytics", 0.15, 0.9), before)
     return _store(artifacts, version, found, learned, progress.part("publish", 0.9, 1.0))
 
 
@@ -109,9 +112,12 @@ def learn(
     # The customers' figures need no search: a stream of chance of their own keeps them apart from it.
     own_rng = np.random.default_rng([recipe.seed, 1])
     part = progress.part("analytics", 0.0, 0.15)
-    analytics = fit_analytics(recipe.analytics, dataset, own_rng, former, part.done)
+    if recipe.analytics is None:
+        analytics = Analytics.none(dataset)
+    else:
+        analytics = fit_analytics(recipe.analytics, dataset, own_rng, former, part.done)
     part = progress.part("search", 0.15, 0.65)
-    trial = run_trial(dataset, recipe.rating, active, recipe.search_seconds, rng, part)
+    trial = run_trial(dataset, recipe.rating, active, recipe.search_seconds, rng, part, recipe.memory_mb)
     model = _fit_all(dataset, trial, recipe, rng, analytics, progress.part("fit", 0.65, 1.0))
     return Learned(model, trial)
 
@@ -151,7 +157,7 @@ def _fit_all(
         rating_model=ratings,
         rating_config=recipe.rating,
         analytics=analytics,
-        analytics_config=recipe.analytics,
+        analytics_config=recipe.analytics or AnalyticsConfig(),
         scale=rating_scale(dataset.log),
         event_weights=dataset.event_weights,
         as_of=dataset.as_of,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.learning.dataset import Dataset
@@ -23,8 +24,11 @@ QUICK_SECONDS = 0.2
 LEAST_GAIN = 1e-4
 """Of quality, for other hyperparameters to be taken."""
 
-Judge = Callable[[Recommender], tuple[float, ...]]
-"""Quality for each audience, in their order."""
+LEAST_ERRORS = 0.5
+"""The same in standard errors of the gain over the users: of many trials the luckiest is not the best."""
+
+Judge = Callable[[Recommender], tuple[NDArray[np.float64], ...]]
+"""Quality for each user of each audience, in their order."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,21 @@ class Found:
 
     config: Config
     model: Recommender
-    quality: float
+    each: NDArray[np.float64]
+    """Quality for each user of the audience."""
     seconds: float
     """Time of one fit and its judgement."""
+
+    @property
+    def quality(self) -> float:
+        """Mean over the users."""
+        return float(self.each.mean())
+
+    def is_better(self, other: NDArray[np.float64]) -> bool:
+        """Whether another quality, by user, is better beyond what is likely to be luck."""
+        gain = other - self.each
+        error = gain.std() / np.sqrt(len(gain))
+        return bool(gain.mean() > max(LEAST_GAIN, LEAST_ERRORS * error))
 
 
 @dataclass(frozen=True)
@@ -61,6 +77,7 @@ def search(
     warm: Mapping[str, Mapping[str, Any]],
     required: Collection[str],
     progress: Progress,
+    memory_mb: int | None = None,
 ) -> SearchResult:
     """Fit every family with what won the last time (or its defaults), then refine the best ones.
 
@@ -69,7 +86,8 @@ def search(
 
     Refining is a coordinate search over each family's `space`, quick and strong families first, for each of
     the `audiences` in turn within an equal part of the time; what was tried for one counts for all. Every
-    fit draws from a stream of its own, so the order of the trials changes no result.
+    fit draws from a stream of its own, so the order of the trials changes no result. `memory_mb` bounds the
+    families that can be bounded.
     """
     started = time.monotonic()
     best: list[dict[str, Found]] = [{} for _ in audiences]
@@ -83,9 +101,9 @@ def search(
         model = families[name].fit(config, dataset, np.random.default_rng(seed))
         qualities = judge(model)
         seconds = time.monotonic() - began
-        for of_audience, quality in zip(best, qualities, strict=True):
-            if name not in of_audience or quality > of_audience[name].quality + LEAST_GAIN:
-                of_audience[name] = Found(config, model, quality, seconds)
+        for of_audience, each in zip(best, qualities, strict=True):
+            if name not in of_audience or of_audience[name].is_better(each):
+                of_audience[name] = Found(config, model, each, seconds)
 
     for number, (name, family) in enumerate(families.items()):
         used = time.monotonic() - started
@@ -93,7 +111,7 @@ def search(
             left_out[name] = NO_TIME
             continue
         try:
-            attempt(name, _start(family, warm.get(name)))
+            attempt(name, _start(family, warm.get(name), memory_mb))
         except NotEnoughData as reason:
             left_out[name] = str(reason)
         progress.done(0.4 * (number + 1) / len(families))
@@ -101,7 +119,7 @@ def search(
         return SearchResult({}, left_out, len(tried), True)
     for place, (audience, found) in enumerate(zip(audiences, best, strict=True)):
         until = budget_seconds * (place + 1) / len(audiences)
-        for name, config in _planned(families, audience, found, warm):
+        for name, config in _planned(families, audience, found, warm, memory_mb):
             used = time.monotonic() - started
             if used + found[name].seconds > until:
                 complete = False
@@ -122,6 +140,7 @@ def _planned(
     audience: str,
     found: Mapping[str, Found],
     warm: Mapping[str, Mapping[str, Any]],
+    memory_mb: int | None,
 ) -> Iterator[tuple[str, Config]]:
     """What to try for an audience, each from the best of its family so far."""
     strongest = max(entry.quality for entry in found.values())
@@ -132,19 +151,20 @@ def _planned(
             continue
         before = warm.get(f"{name}{APART}{audience}")
         if before is not None:
-            yield name, _start(families[name], before)
+            yield name, _start(families[name], before, memory_mb)
         for variation in _variations(families[name]):
             yield name, found[name].config.model_copy(update=variation)
 
 
-def _start(family: Family, warm: Mapping[str, Any] | None) -> Config:
-    """The recipe that won before, if it still is one; else the defaults."""
+def _start(family: Family, warm: Mapping[str, Any] | None, memory_mb: int | None) -> Config:
+    """The recipe that won before, if it still is one; else the defaults; within the memory in any case."""
+    bound = {"memory_mb": memory_mb} if memory_mb and "memory_mb" in family.config.model_fields else {}
     if warm is not None:
         try:
-            return family.config.model_validate(dict(warm))
+            return family.config.model_validate({**warm, **bound})
         except ValidationError:
             pass
-    return family.config()
+    return family.config.model_validate(bound)
 
 
 def _variations(family: Family) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,14 @@ from app.learning.ratings.base import dataset_ratings, log_ratings
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
 from app.learning.recommenders.base import NotEnoughData, Recommender
 from app.learning.recommenders.registry import FAMILIES
-from app.training.blends import COLD_FACTORS, choose_blends, choose_cold_factor, default_blend, with_circle
+from app.training.blends import (
+    COLD_FACTORS,
+    choose_blends,
+    choose_cold_factor,
+    default_blend,
+    default_similar,
+    with_circle,
+)
 from app.training.fitting import fit_ratings
 from app.training.holdout import Asked, hold_out
 from app.training.judging import LIST_LENGTH, Audience, judge
@@ -66,6 +73,7 @@ def run_trial(
     search_seconds: float,
     rng: np.random.Generator,
     progress: Progress,
+    memory_mb: int | None = None,
 ) -> Trial:
     """Choose hyperparameters and blends, and judge them.
 
@@ -85,23 +93,24 @@ def run_trial(
     enough = min(len(validation.users), len(test.users)) >= LEAST_USERS
     searchers, n_back = _searchers(validation, idle, rng)
 
-    def quality(model: Recommender) -> tuple[float, ...]:
+    def quality(model: Recommender) -> tuple[NDArray[np.float64], ...]:
         judged = evaluate_top_n(
             model.score, histories, searchers.users, searchers.wanted, LIST_LENGTH, not may_repeat
         )
         each = judged.per_user["ndcg"]
-        return (float(each.mean()), *([] if idle is None else [float(each[n_back:].mean())]))
+        return (each,) if idle is None else (each, each[n_back:])
 
     found = search(
         FAMILIES,
         split.train,
-        quality if enough else lambda _model: (0.0,),
+        quality if enough else lambda _model: (np.zeros(1),),
         ("everybody",) if idle is None or not enough else ("everybody", "idle"),
         seed=int(rng.integers(2**31)),
         budget_seconds=search_seconds if enough else 0.0,
         warm=(active or {}).get("families", {}),
         required=ALWAYS,
         progress=progress.part("search", 0.05, 0.6),
+        memory_mb=memory_mb,
     )
     models = {name: entry.model for name, entry in found.found.items()}
     if not models:
@@ -113,6 +122,7 @@ def run_trial(
             _audience(histories, validation),
             everybody,
             None if idle is None else _audience(histories, idle),
+            _crossed(histories, validation, idle, rng),
             held.idle_after,
             may_repeat,
             rng,
@@ -122,7 +132,9 @@ def run_trial(
     else:
         cold_factor = COLD_FACTORS[1]
         blends = Blends.single(default_blend(models), may_repeat)
-        blends = blends.with_blends({"social": with_circle(models, blends.cold)})
+        blends = blends.with_blends(
+            {"social": with_circle(models, blends.cold), "similar": default_similar(models)}
+        )
     evaluation = _protocol(split, len(validation.users), len(test.users), may_repeat, repeats, found)
     rejected = None
     if enough:
@@ -157,6 +169,20 @@ def _searchers(back: Asked, idle: Asked | None, rng: np.random.Generator) -> tup
         return some, len(some.users)
     others = np.sort(rng.permutation(len(idle.users))[: SEARCH_USERS - len(some.users)])
     return some.with_others(idle.take(others)), len(some.users)
+
+
+def _crossed(
+    histories: Histories, back: Asked, idle: Asked | None, rng: np.random.Generator
+) -> list[tuple[Audience, Audience]]:
+    """Twice half of those who came back with all idle users, and the other half."""
+    if idle is None:
+        return []
+    order = rng.permutation(len(back.users))
+    halves = [back.take(np.sort(half)) for half in np.array_split(order, 2)]
+    return [
+        (_audience(histories, learn.with_others(idle, equally=True)), _audience(histories, judge))
+        for learn, judge in (halves, halves[::-1])
+    ]
 
 
 def _audience(histories: Histories, asked: Asked) -> Audience:

@@ -110,6 +110,7 @@ def test_who_bought_a_and_b_gets_c_because_of_a_alone(known_shop: TestClient) ->
     assert found[C]["text"] in (
         "Because you bought: Swift trainer 0",
         "Similar to what you bought: Swift trainer 0",
+        "Popular in Running, from which you bought: Swift trainer 0",
     )
 
 

@@ -60,7 +60,8 @@ def test_items_without_a_title_are_named_by_their_id() -> None:
 def test_the_narrowest_category_in_common_is_named(
     item: tuple[str, ...], own: tuple[str, ...], text: str | None
 ) -> None:
-    assert category_text(row("Mug", *item), row("Pot", *own)) == text
+    told = None if text is None else f"{text}, from which you bought: Pot"
+    assert category_text(row("Mug", *item), row("Pot", *own), "purchase") == told
 
 
 def test_every_source_has_an_impersonal_text() -> None:

@@ -41,10 +41,10 @@ def _fit(config: _Recipe, dataset: Dataset, rng: np.random.Generator) -> _Model:
 FAMILIES = {"a": Family("a", "collaborative", _Recipe, _fit, _Model, {"days": (10, 60, 365)})}
 
 
-def _quality(model: Recommender) -> tuple[float, ...]:
+def _quality(model: Recommender) -> tuple[NDArray[np.float64], ...]:
     """The first audience likes few days best, the second many."""
     assert isinstance(model, _Model)
-    return 1.0 / model.days, model.days / 365
+    return np.full(9, 1.0 / model.days), np.full(4, model.days / 365)
 
 
 def _search(audiences: int, seconds: float = 60.0, **warm: dict[str, Any]) -> SearchResult:
@@ -83,6 +83,24 @@ def test_no_time_keeps_what_won_before() -> None:
         "a": 7,
         "a@idle": 999,
     }
+
+
+def test_luck_is_no_gain() -> None:
+    """Better for some users, worse for others, a little better in the mean."""
+    each = {30: np.array([0.4, 0.4, 0.4, 0.4]), 10: np.array([0.9, 0.0, 0.8, 0.0])}
+    each |= {60: np.array([0.41, 0.41, 0.42, 0.41]), 365: np.zeros(4)}
+    found = search(
+        FAMILIES,
+        checkerboard().dataset,
+        lambda model: (each[model.days],),  # type: ignore[attr-defined]
+        ("everybody",),
+        seed=1,
+        budget_seconds=60,
+        warm={},
+        required=("a",),
+        progress=Progress(lambda _stage, _done: None),
+    )
+    assert found.found["a"].config.model_dump() == {"days": 60}
 
 
 def test_what_cannot_be_fitted_says_why() -> None:

@@ -58,6 +58,8 @@ class Blends:
     """For newcomers who are connected with others."""
     idle: Blend
     """For people who have been away for longer than `idle_after`."""
+    similar: Blend
+    """For items like an item: what those who chose it chose next."""
     idle_after: float
     """Days since the last interaction; infinite where most people come back, so that `usual` fits all."""
     may_repeat: bool
@@ -69,7 +71,7 @@ class Blends:
     @classmethod
     def single(cls, blend: Blend, may_repeat: bool = False) -> Self:
         """One blend for everybody."""
-        return cls(blend, blend, blend, blend, blend, float("inf"), may_repeat)
+        return cls(blend, blend, blend, blend, blend, blend, float("inf"), may_repeat)
 
     def of(self, n_known: int, idle_days: float, exclude_seen: bool, tied: bool = False) -> Blend:
         """The blend for somebody of whom `n_known` items are known and who was last here `idle_days` ago.

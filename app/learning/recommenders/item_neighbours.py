@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
 from app.learning.recommenders.contributions import through_links
-from app.learning.recommenders.similarity import Floats, Measure, Moments, nearest, similarity
+from app.learning.recommenders.neighbourhoods import nearest_by_people
+from app.learning.recommenders.similarity import Measure
 from app.learning.recommenders.sparse import (
     aged,
     csr_from_arrays,
@@ -77,25 +78,8 @@ def fit(config: ItemNeighboursConfig, dataset: Dataset, rng: np.random.Generator
     measure = config.similarity
     if measure == "adjusted_cosine":
         by_subject, measure = _centred(by_subject), "cosine"
-    # Float64: a Euclidean distance is a difference of large sums.
-    by_item = weighted(narrow(csr_array(by_subject.T.astype(np.float64))), config.weighting)
-    moments = Moments.of_rows(by_item)
-    present = csr_array(by_item, copy=True)
-    present.data = np.ones(present.nnz, dtype=np.float32)
-    present_by_subject = narrow(csr_array(present.T))
-
-    def weigh(chunk: slice, product: csr_array) -> Floats:
-        rows = entry_rows(product) + chunk.start
-        weighed: Floats = product.data
-        if measure != "dot":
-            weighed = similarity(measure, weighed, moments.take(rows), moments.take(product.indices))
-        if config.shrinkage > 0:
-            # The same structure, so the product's entries come in the same order.
-            together = (present[chunk] @ present_by_subject).data
-            weighed = weighed * together / (together + config.shrinkage)
-        return weighed
-
-    similarities = nearest(by_item, config.neighbours, weigh)
+    by_item = weighted(narrow(csr_array(by_subject.T)), config.weighting)
+    similarities = nearest_by_people(by_item, config.neighbours, measure, config.shrinkage)
     if similarities.nnz == 0:
         raise NotEnoughData(f"needs items with positive {config.similarity} similarity; there are none")
     return ItemNeighbours(config.recency, similarities)

@@ -15,6 +15,7 @@ BLENDS = Blends(
     cold=Blend({"cold": 1.0}),
     social=Blend({"social": 1.0}),
     idle=Blend({"idle": 1.0}),
+    similar=Blend({"similar": 1.0}),
     idle_after=30.0,
     may_repeat=True,
 )

@@ -12,7 +12,15 @@ from scipy.sparse import csr_array
 
 from app.learning.recommenders import similarity as machinery
 from app.learning.recommenders.item_neighbours import ItemNeighboursConfig, fit
-from app.learning.recommenders.similarity import Measure, Moments, chunks, nearest, similarity, strongest
+from app.learning.recommenders.similarity import (
+    Measure,
+    Moments,
+    chunks,
+    meetings,
+    nearest,
+    similarity,
+    strongest,
+)
 from tests.worlds import world
 
 measures = pytest.mark.parametrize("measure", get_args(Measure))
@@ -128,7 +136,7 @@ def test_strongest_keeps_the_largest_and_breaks_ties_by_column(matrix: NDArray[n
 def test_chunks_change_nothing_and_stay_bounded(entries: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     vectors = csr_array(np.where(rng.random((15, 6)) < 0.3, rng.random((15, 6)), 0.0))
-    found = list(chunks(vectors, entries))
+    found = list(chunks(meetings(vectors), entries))
     assert [row for chunk in found for row in range(chunk.start, chunk.stop)] == list(range(15))
     for chunk in found:
         assert (vectors[chunk] @ vectors.T).nnz <= entries + 15
