@@ -10,6 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 
 from app.api import (
     batches,
+    corrections,
     docs,
     forecasts,
     health,
@@ -17,6 +18,7 @@ from app.api import (
     items,
     keys,
     lists,
+    merging,
     models,
     predictions,
     profile,
@@ -44,6 +46,8 @@ log = structlog.get_logger(__name__)
 ROUTERS = (
     interactions,
     users,
+    merging,
+    corrections,
     items,
     batches,
     recommendations,

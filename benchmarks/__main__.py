@@ -10,9 +10,11 @@ from pathlib import Path
 from benchmarks import (
     accuracy,
     algebra,
+    analytics,
     baskets,
     cold,
     customers,
+    families,
     imports,
     ingest,
     large,
@@ -39,6 +41,8 @@ MEASUREMENTS: dict[str, Callable[[Options], None]] = {
     "lifetime": lifetime.run,
     "customers": customers.run,
     "segments": segments.run,
+    "analytics": analytics.run,
+    "families": families.run,
 }
 ONLY_BY_NAME = {"large"}
 """What takes so long that it has to be asked for."""

@@ -12,16 +12,17 @@ from app.learning.customers.features import FEATURES, FeatureTable, customer_fea
 from app.learning.customers.segmentation import Segmentation, SegmentationConfig, fit_segmentation
 from app.learning.customers.segments.rfm import RfmConfig, fit_rfm
 from app.learning.customers.segments.taste import category_shares, taste_table
-from app.learning.dataset import Dataset, InteractionLog, ItemTable
+from app.learning.dataset import Dataset
 from app.learning.preferences import dataset_histories
 from app.learning.recommenders.truncated_svd import TruncatedSVDConfig
 from app.learning.recommenders.truncated_svd import fit as fit_svd
 from app.simulation.config import ShopConfig
 from app.simulation.log import EVENTS
-from app.simulation.shop import Shop, simulate
+from app.simulation.shop import simulate
 from benchmarks.datasets import online_retail
 from benchmarks.machine import goal, mebibytes, say, show
 from benchmarks.options import Options
+from benchmarks.simulated import dataset_of
 
 CUSTOMERS = 1_000_000
 _USUAL = 12
@@ -87,7 +88,7 @@ def _generated(n: int, rng: np.random.Generator) -> tuple[FeatureTable, NDArray[
 
 def _tastes(seed: int) -> None:
     shop = simulate(ShopConfig(seed=seed, users=2000, items=600, interactions=120_000))
-    dataset, taste = _dataset(shop), shop.truth.user_taste
+    dataset, taste = dataset_of(shop), shop.truth.user_taste
     weights = np.maximum([DEFAULT_WEIGHTS[name] for name in EVENTS], 0)
     svd = fit_svd(TruncatedSVDConfig(factors=16), dataset, np.random.default_rng(seed))
     vectors = dataset_histories(dataset).matrix @ (svd.scale[:, None] * svd.directions)
@@ -108,37 +109,6 @@ def _tastes(seed: int) -> None:
             likeness = adjusted_rand_score(taste[table.known], model.labels[table.known])
             lines.append((name, f"2–{most}", f"{len(model.ids)}", f"{likeness:.3f}"))
     show("Six tastes of 2,000 simulated customers", ("from", "k tried", "chosen", "Rand index"), lines)
-
-
-def _dataset(shop: Shop) -> Dataset:
-    """The simulated shop's registered customers as training sees them."""
-    table, items = shop.columns, list(shop.items())
-    rows = np.flatnonzero(table.user >= 0)
-    return Dataset(
-        user_keys=np.arange(1, shop.config.users + 1),
-        n_subjects=shop.config.users,
-        item_keys=np.arange(1, len(items) + 1),
-        items=ItemTable(
-            title=[item["title"] for item in items],
-            description=[item["description"] for item in items],
-            categories=[item["categories"] for item in items],
-            brand=[item["brand"] for item in items],
-            tags=[item["tags"] for item in items],
-            price=np.array([item["price"] for item in items], dtype=np.float32),
-        ),
-        event_names=EVENTS,
-        log=InteractionLog(
-            subject=table.user[rows],
-            item=table.item[rows],
-            event=table.event[rows].astype(np.int16),
-            value=table.value[rows],
-            quantity=np.maximum(table.quantity[rows], 1).astype(np.float32),
-            price=table.price[rows].astype(np.float32),
-            occurred_at=table.occurred_at[rows],
-        ),
-        as_of=int(table.occurred_at[-1]),
-        event_weights=DEFAULT_WEIGHTS,
-    )
 
 
 def _retail(dataset: Dataset, seed: int) -> None:

@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 from app.core.events import DEFAULT_WEIGHTS
 from app.learning.dataset import DAY_MS, Dataset, InteractionLog, ItemTable
+from app.simulation.log import EVENTS
+from app.simulation.shop import Shop
 
 _EVENTS = ("view_item", "add_to_cart", "purchase")
 _SHARES = (0.85, 0.95)
@@ -83,4 +85,35 @@ def _catalogue(name: NDArray[np.int32], edges: NDArray[np.int64]) -> ItemTable:
         brand=empty,
         tags=[[] for _ in empty],
         price=np.full(len(name), np.nan, dtype=np.float32),
+    )
+
+
+def dataset_of(shop: Shop) -> Dataset:
+    """The simulated shop's registered customers as training sees them."""
+    table, items = shop.columns, list(shop.items())
+    rows = np.flatnonzero(table.user >= 0)
+    return Dataset(
+        user_keys=np.arange(1, shop.config.users + 1),
+        n_subjects=shop.config.users,
+        item_keys=np.arange(1, len(items) + 1),
+        items=ItemTable(
+            title=[item["title"] for item in items],
+            description=[item["description"] for item in items],
+            categories=[item["categories"] for item in items],
+            brand=[item["brand"] for item in items],
+            tags=[item["tags"] for item in items],
+            price=np.array([item["price"] for item in items], dtype=np.float32),
+        ),
+        event_names=EVENTS,
+        log=InteractionLog(
+            subject=table.user[rows],
+            item=table.item[rows],
+            event=table.event[rows].astype(np.int16),
+            value=table.value[rows],
+            quantity=np.maximum(table.quantity[rows], 1).astype(np.float32),
+            price=table.price[rows].astype(np.float32),
+            occurred_at=table.occurred_at[rows],
+        ),
+        as_of=int(table.occurred_at[-1]),
+        event_weights=DEFAULT_WEIGHTS,
     )

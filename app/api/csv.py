@@ -1,32 +1,20 @@
-"""Tables as CSV (RFC 4180) that spreadsheets can open without running what a cell says."""
+"""Answers as CSV."""
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
-from io import StringIO
 from typing import Any
 
 from fastapi import Response
 
+from app.core.csv import csv_text
+
 CSV_CONTENT: dict[str, Any] = {"text/csv": {"schema": {"type": "string"}}}
 """OpenAPI of the answer, beside its JSON."""
-_STARTS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_answer(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], filename: str) -> Response:
-    """A file with a line of column names and one for each row; None and missing cells are empty.
-
-    Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay as they are.
-    """
-    file = StringIO()
-    writer = csv.writer(file)
-    writer.writerow([_cell(name) for name in columns])
-    writer.writerows([_cell(row.get(name)) for name in columns] for row in rows)
+    """A file with a line of column names and one for each row, harmless in a spreadsheet."""
     return Response(
-        file.getvalue().encode(),
+        csv_text(rows, columns).encode(),
         headers={"Content-Disposition": f'attachment; filename="{filename}"'},
         media_type="text/csv; charset=utf-8",
     )
-
-
-def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_STARTS_A_FORMULA) else value

@@ -4,6 +4,7 @@ The transaction of a request begins and ends here; nothing below commits. A read
 takes microseconds, so it runs in the event loop; every other call to a database runs in a thread.
 """
 
+import codecs
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -122,6 +123,14 @@ async def read_body(request: Request) -> bytes:
 
 async def read_lines(request: Request, max_line: int) -> AsyncIterator[bytes | None]:
     """Lines of the body, without line ends; None for one that is longer than `max_line` bytes."""
+    first = True
+    async for line in _lines(request, max_line):
+        # Some editors and exports begin a file in UTF-8 with a mark.
+        yield line.removeprefix(codecs.BOM_UTF8) if first and line is not None else line
+        first = False
+
+
+async def _lines(request: Request, max_line: int) -> AsyncIterator[bytes | None]:
     buffer = b""
     skipping = False
     async for part in request.stream():

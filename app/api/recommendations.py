@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import Connection
 
 from app.api.auth import scope
-from app.api.edge import EdgeDep, LiveDep, answer, body_of, read_body
+from app.api.edge import Edge, EdgeDep, LiveDep, answer, body_of, read_body
 from app.api.paths import UserId
 from app.api.problems import problems
 from app.schemas.parsing import parse_body
@@ -21,6 +21,7 @@ from app.schemas.recommendations import (
 )
 from app.services.live import Live
 from app.services.recommend import rank, recommend
+from app.services.shop_rules import reads_much
 
 router = APIRouter(prefix="/v1", tags=["Ask"])
 shows = [Depends(scope("query", "track"))]
@@ -35,6 +36,8 @@ _EXAMPLE: dict[str, Any] = {
     "n": 10,
     "fields": ["title", "price"],
     "explain": True,
+    "filter": "price <= $most and not tags has 'sale'",
+    "parameters": {"most": 50},
 }
 
 
@@ -59,12 +62,25 @@ async def get_recommendations(
         ),
     ] = None,
     explain: Annotated[bool, Query(description="Say why each item is recommended")] = False,
+    item_filter: Annotated[
+        str | None,
+        Query(
+            alias="filter",
+            max_length=4000,
+            description='Only items that pass, e.g. `price <= 50 and not tags has "sale"`',
+        ),
+    ] = None,
 ) -> Response:
     """The best items for a user now. An unknown user gets what is popular and new, never a 404."""
     request = RecommendationRequest.model_construct(
-        user_id=user_id, n=n, category=category, exclude_seen=exclude_seen, explain=explain
+        user_id=user_id,
+        n=n,
+        category=category,
+        exclude_seen=exclude_seen,
+        explain=explain,
+        filter=item_filter,
     )
-    return answer(await edge.read(recommend, live, request))
+    return answer(await _asked(edge, live, request, "/query"))
 
 
 @router.post(
@@ -78,7 +94,7 @@ async def get_recommendations(
 async def post_recommendations(request: Request, edge: EdgeDep, live: LiveDep) -> Response:
     """The best items for a user, a session or a cart, with all options."""
     wanted = parse_body(RecommendationRequest, await read_body(request))
-    return answer(await edge.read(recommend, live, wanted))
+    return answer(await _asked(edge, live, wanted, ""))
 
 
 @router.post(
@@ -98,7 +114,18 @@ async def post_recommendations_batch(request: Request, edge: EdgeDep, live: Live
 def _recommend_all(
     connection: Connection, live: Live, requests: list[RecommendationRequest]
 ) -> dict[str, Any]:
-    return {"results": [recommend(connection, live, request) for request in requests]}
+    return {
+        "results": [
+            recommend(connection, live, request, f"/requests/{place}")
+            for place, request in enumerate(requests)
+        ]
+    }
+
+
+async def _asked(edge: Edge, live: Live, request: RecommendationRequest, at: str) -> dict[str, Any]:
+    """A field of items that a filter names for the first time is read whole: not in the event loop."""
+    run = edge.scan if reads_much(live, request, at) else edge.read
+    return await run(recommend, live, request, at)
 
 
 @router.post(

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from app.cli import evaluate, imports, keys, migrate, serve, train
 from app.cli.console import fail, first_line
 from app.cli.demo.command import demo
+from app.cli.export import commands as export
 from app.core.errors import AppError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app.command("serve")(serve.serve)
 app.command("trainer")(serve.trainer)
 app.command("migrate")(migrate.migrate)
 app.add_typer(imports.app, name="import")
+app.add_typer(export.app, name="export")
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("demo")(demo)

@@ -50,7 +50,6 @@ sessions = Table(
     Column("external_id", Text, nullable=False, unique=True),
     sqlite_autoincrement=True,  # the key of an erased row is never given again
 )
-
 items = Table(
     "items",
     metadata,
@@ -126,6 +125,40 @@ Index(
     postgresql_where=interactions.c.session_id.is_not(None),
 )
 Index("ix_interactions_occurred_at", interactions.c.occurred_at)
+
+# Sessions that turned out to be a user's: what comes of them without a user is this user's.
+session_owners = Table(
+    "session_owners",
+    metadata,
+    Column("session_id", _Key, ForeignKey("sessions.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", _Key, ForeignKey("users.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("user_id", _Key, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("item_id", _Key, ForeignKey("items.id"), nullable=False),
+    # Which of the events with the item it takes out of taste; null: whichever.
+    Column("event", SmallInteger, ForeignKey("event_names.id")),
+    Column("event_id", Text),
+    Column("note", Text),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # the key of an erased row is never given again
+)
+Index("ix_corrections_user_id", corrections.c.user_id, corrections.c.id)
+
+corrected_interactions = Table(
+    "corrected_interactions",
+    metadata,
+    # The interaction first: each request asks of each event whether any correction has it.
+    Column("interaction_id", _Key, ForeignKey("interactions.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "correction_id", _Key, ForeignKey("corrections.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
+)
 
 relations = Table(
     "relations",

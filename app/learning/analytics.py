@@ -48,7 +48,7 @@ class Analytics:
     def none(cls, dataset: Dataset) -> Self:
         """No figures, where only lists are wanted."""
         n = dataset.n_users
-        facts = ItemFacts(np.empty(0, dtype=np.int32), np.empty(0))
+        facts = ItemFacts(np.empty(0, dtype=np.int32), np.empty(0), np.array([dataset.as_of]))
         features = FeatureTable((), (), np.zeros((n, 0)), np.zeros(n, dtype=np.bool_))
         return cls(
             CustomerModels(dataset.user_keys, facts, {}, None, None, None, None, {}),

@@ -29,12 +29,14 @@ class InteractionLog:
     """The rating of a `rate` event; NaN where none was given."""
     quantity: NDArray[np.float32]
     """Units; 1 where none was given."""
-    price: NDArray[np.float32]
+    price: NDArray[np.floating[Any]]
     """Price of a unit in the shop's currency; NaN where none was given."""
     occurred_at: NDArray[np.int64]
     """Milliseconds since the Unix epoch, ascending."""
     order: NDArray[np.int32] | None = None
     """Number of the order that an event belongs to, -1 for none; None where no event has one."""
+    excluded: NDArray[np.bool_] | None = None
+    """Whether an event happened but says nothing of taste, as a gift; None where all do."""
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -51,6 +53,7 @@ class InteractionLog:
             price=self.price[chosen],
             occurred_at=self.occurred_at[chosen],
             order=None if self.order is None else self.order[chosen],
+            excluded=None if self.excluded is None else self.excluded[chosen],
         )
 
     def joined(self, other: Self) -> Self:
@@ -61,7 +64,17 @@ class InteractionLog:
         columns = ("subject", "item", "event", "value", "quantity", "price", "occurred_at")
         both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in columns}
         none = self.order is None and other.order is None
-        return replace(self, order=None if none else np.concatenate(orders), **both)
+        excluded = [
+            np.zeros(len(log), dtype=np.bool_) if log.excluded is None else log.excluded
+            for log in (self, other)
+        ]
+        all_count = self.excluded is None and other.excluded is None
+        return replace(
+            self,
+            order=None if none else np.concatenate(orders),
+            excluded=None if all_count else np.concatenate(excluded),
+            **both,
+        )
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,13 @@ class Dataset:
             return self
         log = self.log.joined(self.itemless)
         return replace(self, log=log.where(np.argsort(log.occurred_at, kind="stable")), itemless=None)
+
+    def of_taste(self) -> Self:
+        """The same shop without the events that say nothing of taste: what recommenders learn from."""
+        log = self.log
+        if log.excluded is None:
+            return self
+        return replace(self, log=replace(log.where(~log.excluded), excluded=None))
 
     def with_log(self, log: InteractionLog, as_of: int) -> Self:
         """The same shop with other interactions, as of another moment."""

@@ -7,11 +7,21 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.fields import Answer, Id, Wire, bounded
 from app.schemas.interactions import Event
+from app.schemas.shop_rules import Boost, Cap, ItemFilter, Parameters, Pin
 
 MAX_N = 500
 Count = Annotated[int, Field(ge=1, le=MAX_N, strict=True)]
 Source = Literal[
-    "collaborative", "content", "session", "social", "buy_again", "recent", "trending", "popular", "latest"
+    "collaborative",
+    "content",
+    "session",
+    "social",
+    "buy_again",
+    "recent",
+    "trending",
+    "popular",
+    "latest",
+    "pinned",
 ]
 Field_ = Literal[
     "title",
@@ -60,6 +70,32 @@ class RecommendationRequest(Wire):
     )
     fields: list[Field_] = Field(default=[], description="Item fields to answer along with each item")
     explain: StrictBool = Field(False, description="Say which of the person's own items carried each one")
+    filter: ItemFilter | None = Field(None, description="Only items that pass, as a text or a tree")
+    parameters: Parameters = Field(default={}, description="Values for `$name` in filters")
+    fallback: Literal["strict", "relax"] = Field(
+        "strict",
+        description="If too few items pass the filter: a shorter list, or filled with others of the category",
+    )
+    boost: list[Boost] = Field(default=[], max_length=20, description="What counts more or less")
+    pins: list[Pin] = Field(default=[], max_length=50, description="Items that have their place")
+    caps: list[Cap] = Field(default=[], max_length=10, description="At most so many of a kind")
+    diversity: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
+        0.0, description="0: by score alone; towards 1: each item unlike those before it"
+    )
+    minimum_score: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] | None = Field(
+        None, description="Leave out what scores less, also what is only popular or new"
+    )
+
+    @model_validator(mode="after")
+    def _pinned_once(self) -> Self:
+        for name in ("position", "item_id"):
+            if len({getattr(pin, name) for pin in self.pins}) < len(self.pins):
+                raise PydanticCustomError(
+                    "duplicate_pin", "Two pins have the same {name}", {"name": name, "field": "pins"}
+                )
+        if any(pin.position > self.n for pin in self.pins):
+            raise PydanticCustomError("pin_beyond_n", "A pin's position is beyond n", {"field": "pins"})
+        return self
 
 
 class RecommendationBatch(Wire):

@@ -12,6 +12,7 @@ from app.core.clock import now_ms, rfc3339
 from app.core.errors import NotFound
 from app.core.telemetry import RECOMMENDED
 from app.db.bulk import keys_by_external_id
+from app.db.queries.corrections import corrected_items_of
 from app.db.queries.interactions import recent_of_user
 from app.db.queries.items import find_item, items_by_key
 from app.db.queries.users import user_key
@@ -77,6 +78,7 @@ def goes_with_cart(connection: Connection, live: Live, request: BoughtTogetherRe
         if bought is None:
             warnings.append(UNKNOWN_USER)
         left_out += bought or []
+        left_out += corrected_items_of(connection, request.user_id, exclude_seen=True)
     picked = _Picked(_without(live, left_out, now))
     cart = sorted(keys.values())
     if model is None:

@@ -14,6 +14,9 @@ from sqlalchemy import Connection
 from app.db.queries.items import served_columns
 from app.db.queries.revisions import current_revision
 from app.db.rows import AnyRow
+from app.learning.filtering.columns import ListColumn
+from app.learning.filtering.dictionary import path_of
+from app.services.item_columns import ItemColumns
 
 NEVER = np.iinfo(np.int64).max
 _SELLABLE = frozenset({"in_stock", "preorder", "backorder"})
@@ -21,7 +24,7 @@ _SELLABLE = frozenset({"in_stock", "preorder", "backorder"})
 
 def category_prefixes(path: str) -> list[str]:
     """A category path and those above it: "A > B" gives "A" and "A > B"."""
-    parts = [part.strip() for part in path.split(">")]
+    parts = path_of(path).split(" > ")
     return [" > ".join(parts[: depth + 1]) for depth in range(len(parts))]
 
 
@@ -37,9 +40,9 @@ class Catalogue:
         self._until = np.empty(0, dtype=np.int64)
         self._since = np.empty(0, dtype=np.int64)
         self._by_key = np.empty(0, dtype=np.int64)
-        self._paths: list[tuple[str, ...]] = []
-        self._under: dict[str, set[int]] = {}
+        self._paths = ListColumn()
         self._lock = threading.Lock()
+        self.columns = ItemColumns(self.positions_of, self._paths, self._lock)
 
     @property
     def keys(self) -> NDArray[np.int64]:
@@ -49,23 +52,32 @@ class Catalogue:
     def __len__(self) -> int:
         return self._size
 
-    def refresh(self, connection: Connection) -> None:
-        """Take in what changed since the last call."""
-        latest = current_revision(connection, "items")
+    def refresh(self, connection: Connection) -> int:
+        """Take in what changed since the last call; the revision that this connection sees."""
+        seen = latest = current_revision(connection, "items")
         if latest == self._revision:
-            return
+            return seen
         with self._lock:
             before = self._size
+            places: list[int] = []
+            paths: list[list[str]] = []
             try:
                 for row in served_columns(connection, self._revision):
                     known = self._positions(np.array([row.id], dtype=np.int64), before)[0]
-                    self._write(self._append(row.id) if known < 0 else int(known), row)
+                    place = self._append(row.id) if known < 0 else int(known)
+                    self._write(place, row)
+                    places.append(place)
+                    paths.append([path_of(path) for path in row.categories])
                     latest = max(latest, row.revision)
             finally:
                 # Also of a refresh that breaks off: the next one reads the same rows, and must find them.
+                self._paths.grow(self._size)
+                self._paths.write(np.array(places, dtype=np.int64), paths)
+                self.columns.changed()
                 if self._size > before:
                     self._by_key = np.argsort(self.keys, kind="stable")
             self._revision = max(self._revision, latest)
+        return seen
 
     def positions_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """Position of each key, -1 where it is unknown."""
@@ -84,15 +96,16 @@ class Catalogue:
         with self._lock:
             mask = (self._from[: self._size] <= now) & (now < self._until[: self._size])
             if category is not None:
-                under = self._under.get(_normal(category), set())
-                inside = np.zeros(self._size, dtype=np.bool_)
-                inside[np.fromiter(under, dtype=np.int64, count=len(under))] = True
-                mask &= inside
+                mask &= self._below(category)
         return np.asarray(mask)
 
     def has_category(self, category: str) -> bool:
         """Whether any item lies under a category."""
-        return bool(self._under.get(_normal(category)))
+        with self._lock:
+            return bool(self._below(category).any())
+
+    def _below(self, category: str) -> NDArray[np.bool_]:
+        return self._paths.having(self._paths.dictionary.under(path_of(category)))
 
     def best(
         self, scores: NDArray[np.float32], allowed: NDArray[np.bool_], n: int
@@ -129,7 +142,6 @@ class Catalogue:
                 setattr(self, name, grown)
         self._keys[self._size] = key
         self.external_ids.append("")
-        self._paths.append(())
         self._size += 1
         return self._size - 1
 
@@ -140,13 +152,3 @@ class Catalogue:
         self._from[place] = (starts or 0) if sellable else NEVER
         self._until[place] = NEVER if ends is None else ends
         self._since[place] = row.created_at if starts is None else starts
-        for path in self._paths[place]:
-            self._under[path].discard(place)
-        paths = {prefix for path in row.categories for prefix in category_prefixes(path)}
-        self._paths[place] = tuple(paths)
-        for path in paths:
-            self._under.setdefault(path, set()).add(place)
-
-
-def _normal(category: str) -> str:
-    return category_prefixes(category)[-1]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection
 
+from app.core.clock import now_ms
 from app.core.errors import ModelNotReady, NotFound
 from app.core.events import CONTACT, CONTACT_TYPES
 from app.db.queries.interactions import history_of_user
@@ -62,6 +63,7 @@ def judge_customer(connection: Connection, live: Live, user_id: str) -> Customer
     attributes: dict[str, Any] = row.attributes if row is not None else {}
     events = history_of_user(connection, key, MAX_EVENTS)
     version = model.version
+    events = [event for event in events if event.occurred_at <= now_ms()]
     as_of = max([version.as_of, *(event.occurred_at for event in events[-1:])])
     keys = np.array([-1 if event.item_id is None else event.item_id for event in events], dtype=np.int64)
     places = np.where(keys < 0, -1, model.indexes_of(keys))
@@ -79,7 +81,7 @@ def judge_customer(connection: Connection, live: Live, user_id: str) -> Customer
         event=np.array([names.index(name) for name in named], dtype=np.int16),
         value=np.array([event.value for event in events], dtype=np.float32),
         quantity=np.array([1 if e.quantity is None else e.quantity for e in events], dtype=np.float32),
-        price=np.array([event.price for event in events], dtype=np.float32),
+        price=np.array([event.price for event in events], dtype=np.float64),
         occurred_at=np.array([event.occurred_at for event in events], dtype=np.int64),
         order=np.array([orders.get(event.order_id, -1) for event in events], dtype=np.int32),
     )
@@ -94,7 +96,8 @@ def judge_customer(connection: Connection, live: Live, user_id: str) -> Customer
         as_of=as_of,
         event_weights=version.event_weights,
     )
-    known = np.flatnonzero((places >= 0) & (places < version.n_items))
+    of_taste = np.array([not event.excluded for event in events], dtype=np.bool_)
+    known = np.flatnonzero((places >= 0) & (places < version.n_items) & of_taste)
     history = version.histories_of(
         np.zeros(len(known), dtype=np.int32),
         places[known].astype(np.int32),

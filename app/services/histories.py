@@ -59,6 +59,7 @@ def read_events(
 ) -> Events:
     """All that the request and the database say of the person. Unknown items are passed over."""
     events = Events()
+    key = None
     if user_id is not None:
         key = user_key(connection, user_id)
         events.known = key is not None
@@ -69,7 +70,8 @@ def read_events(
             if with_ties:
                 events.ties = ties_of(connection, key, MAX_TIES)
     if session is not None and session.session_id is not None:
-        _take(events, interactions.recent_of_session(connection, session.session_id, MAX_EVENTS))
+        # What the user did in this session is there already.
+        _take(events, interactions.recent_of_session(connection, session.session_id, MAX_EVENTS, key))
     given = [(event.item_id, event.event) for event in session.events] if session is not None else []
     given += [(item_id, "add_to_cart") for item_id in cart]
     if given:

@@ -162,15 +162,26 @@ def _named(entries: Sequence[Interaction], field: str) -> set[str]:
 def _event_key(entry: Interaction, occurred_at: int) -> bytes:
     """16 bytes that identify the event: by its event_id, by its facts if it is dated, else at random."""
     if entry.event_id is not None:
-        facts = f"id\x1f{entry.event_id}"
-    elif entry.occurred_at is not None:
-        facts = (
-            f"facts\x1f{entry.user_id or ''}\x1f{entry.session_id or ''}\x1f{entry.item_id or ''}"
-            f"\x1f{entry.event}\x1f{occurred_at}\x1f{entry.order_id or ''}"
-        )
-    else:
-        return secrets.token_bytes(16)
-    return _digest(facts)
+        return _digest(f"id\x1f{entry.event_id}")
+    if entry.occurred_at is not None:
+        named = (entry.user_id, entry.session_id, entry.item_id)
+        return key_of_facts(*named, entry.event, occurred_at, entry.order_id)
+    return secrets.token_bytes(16)
+
+
+def key_of_facts(
+    user_id: str | None,
+    session_id: str | None,
+    item_id: str | None,
+    event: str,
+    occurred_at: int,
+    order_id: str | None,
+) -> bytes:
+    """What identifies a dated event without an event_id."""
+    return _digest(
+        f"facts\x1f{user_id or ''}\x1f{session_id or ''}\x1f{item_id or ''}"
+        f"\x1f{event}\x1f{occurred_at}\x1f{order_id or ''}"
+    )
 
 
 def _digest(facts: str) -> bytes:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.core.clock import rfc3339
 from app.core.errors import Conflict, InputError, InvalidInput, ModelNotReady
-from app.db.queries.users import external_ids
+from app.db.queries.users import existing_keys, external_ids
 from app.learning.analytics import Analytics
 from app.services.customers import analytics_of
 from app.services.finite import finite
@@ -135,6 +135,12 @@ def _chosen(
         kept &= values <= wanted.high
     if wanted.segment_id is not None:
         kept &= _members(connection, live, analytics, wanted.segment_id)
+    keys = np.asarray(model.version.user_keys)
+    if len(keys):
+        # Who was erased since counts in no number either.
+        there = existing_keys(connection, int(keys[0]), int(keys[-1]), len(keys))
+        if there is not None:
+            kept &= np.isin(keys, there)
     return model, np.flatnonzero(kept), values
 
 

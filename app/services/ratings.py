@@ -8,11 +8,15 @@ from sqlalchemy import Connection
 from app.core.clock import now_ms, rfc3339
 from app.core.errors import ModelNotReady
 from app.db.bulk import keys_by_external_id
+from app.db.queries.interactions import ratings_of_user
+from app.db.queries.users import user_key
 from app.db.tables import items
 from app.learning.ratings.base import Ratings
 from app.schemas.ratings import RatingRequest
-from app.services.histories import Events, read_events
 from app.services.live import Live, LiveModel
+
+MAX_RATINGS = 2_000
+"""Latest ratings of a user that count."""
 
 
 def predict_ratings(connection: Connection, live: Live, request: RatingRequest) -> dict[str, Any]:
@@ -21,8 +25,7 @@ def predict_ratings(connection: Connection, live: Live, request: RatingRequest) 
     if model is None or model.version.rating_model is None or model.version.scale is None:
         raise ModelNotReady("No rating model is trained: it needs `rate` events and a training run.")
     now = now_ms()
-    events = read_events(connection, request.user_id, None, [], now)
-    known = _ratings_of(events, model)
+    known = _ratings_of(connection, request.user_id, model)
     wanted = sorted(set(request.item_ids))
     keys = keys_by_external_id(connection, items, wanted)
     indexes = model.indexes_of(np.array([keys.get(item_id, -1) for item_id in wanted], dtype=np.int64))
@@ -50,14 +53,16 @@ def _prediction(item_id: str, predicted: tuple[float, float] | None) -> dict[str
     return {"item_id": item_id, "rating": rating, "std": std}
 
 
-def _ratings_of(events: Events, model: LiveModel) -> Ratings:
+def _ratings_of(connection: Connection, user_id: str, model: LiveModel) -> Ratings:
     """The user's latest rating of each item that the model knows."""
-    indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
+    key = user_key(connection, user_id)
+    rated = [] if key is None else ratings_of_user(connection, key, MAX_RATINGS)
+    indexes = model.indexes_of(np.array([row.item_id for row in rated], dtype=np.int64))
     latest: dict[int, float] = {}
     # Newest first: what is there already is the later rating.
-    for index, name, value in zip(indexes.tolist(), events.names, events.values, strict=True):
-        if index >= 0 and name == "rate" and value is not None:
-            latest.setdefault(index, value)
+    for index, row in zip(indexes.tolist(), rated, strict=True):
+        if index >= 0:
+            latest.setdefault(index, row.value)
     return Ratings(
         np.zeros(len(latest), dtype=np.int32),
         np.array(list(latest), dtype=np.int32),

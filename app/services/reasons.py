@@ -18,6 +18,7 @@ _IMPERSONAL = {
     "popular": "Popular with other customers",
     "trending": "Trending now",
     "latest": "New in the shop",
+    "pinned": "Chosen by the shop",
     "social": "Liked by people you know",
 }
 _OTHERS = "Liked by similar customers"

@@ -1,11 +1,9 @@
 """Recommendations and rankings for a person, from what is known at this moment."""
 
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from app.core.clock import now_ms, rfc3339
@@ -15,42 +13,31 @@ from app.db.queries.interactions import items_of_user
 from app.db.queries.items import items_by_key
 from app.db.tables import items
 from app.learning.dataset import DAY_MS
-from app.learning.ranking.blend import Blend
-from app.learning.ranking.top_k import top_k
-from app.learning.recommenders.base import Scores
-from app.learning.recommenders.registry import family_of
 from app.schemas.recommendations import RankingRequest, RecommendationRequest
 from app.services.explain import explain, impersonal
 from app.services.histories import Events, history_of, read_events
 from app.services.items import answer as item_answer
 from app.services.live import Live, LiveModel
-from app.services.popular import popular_scores
+from app.services.picking import Mask, Pick, Picking, Scored
+from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned
 
-IMPERSONAL = frozenset({"popular", "trending", "latest"})
-LEAST_PERSONAL = 1 / 3
-"""Share of a score from which what is personal in it is named as its source."""
 NO_MODEL = "No model is trained yet: this is what is popular and new."
 UNKNOWN_USER = "The user is unknown: this is not personal."
+SHORTER = "The list is shorter than n: no further item fulfils what the request asks for."
+RELAXED = "The filter lets {} items through: the others, at the end, pass category and availability alone."
+NOT_COMPARED = "diversity has no effect: no model compares items by what they are described like."
 
 
-@dataclass
-class _Picked:
-    """What goes into the answer, by position in the catalogue."""
+def recommend(
+    connection: Connection, live: Live, request: RecommendationRequest, at: str = ""
+) -> dict[str, Any]:
+    """The best items for a person now, fewer than `n` only where no more may be shown.
 
-    positions: list[int] = field(default_factory=list)
-    scores: list[float] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-
-    def add(self, position: int, score: float, source: str) -> None:
-        self.positions.append(position)
-        self.scores.append(score)
-        self.sources.append(source)
-
-
-def recommend(connection: Connection, live: Live, request: RecommendationRequest) -> dict[str, Any]:
-    """The best items for a person now, fewer than `n` only where the catalogue has no more."""
+    Raises InvalidInput for filters that cannot be understood, with pointers that begin with `at`.
+    """
+    wanted = ShopRules.of(request, at)
     now = now_ms()
-    live.catalogue.refresh(connection)
+    seen = live.catalogue.refresh(connection)
     model = live.current
     events = read_events(
         connection, request.user_id, request.session, request.item_ids, now, _uses_ties(model)
@@ -58,31 +45,47 @@ def recommend(connection: Connection, live: Live, request: RecommendationRequest
     may_repeat = model is not None and model.version.blends.may_repeat
     exclude_seen = not may_repeat if request.exclude_seen is None else request.exclude_seen
     left_out = [] if request.exclude_seen is False else _left_out(connection, events, exclude_seen, now)
-    allowed, warnings = _allowed(connection, live, request, left_out, now)
+    may_come, warnings = _allowed(connection, live, request, now)
+    rules = AppliedRules(connection, live.catalogue.columns, wanted, seen)
+    warnings += rules.warnings
+    may_be_pinned = rules.only_passing(may_come)
+    _leave_out(live, may_come, left_out)
     if request.user_id is not None and not events.known and not events.item_keys:
         warnings.append(UNKNOWN_USER)
-    picked = _Picked()
-    reasons: list[dict[str, Any]] = []
+    history = scored = None
     if model is not None:
         history = history_of(events, model)
         blend = model.version.blend_for(history, exclude_seen)
         model.take_in(connection, live.catalogue)
-        _pick_scored(
-            picked, live, model, blend, model.version.family_scores(history, blend), allowed, request.n
-        )
-        if request.explain:
-            reasons = explain(
-                connection, live, model, blend, events, history, picked.positions, picked.sources
-            )
+        families = model.version.family_scores(history, blend)
+        scored = Scored(live, model, blend, families, rules, len(may_come))
+        if request.diversity and scored.similarities is None:
+            warnings.append(NOT_COMPARED)
     else:
         warnings.append(NO_MODEL)
-    _fill(connection, picked, live, allowed, request.n)
-    reasons += [impersonal(source) for source in picked.sources[len(reasons) :]]
+    pins, unfit = _pins(connection, live, request, may_be_pinned, scored)
+    warnings += unfit
+    picking = Picking(live, rules, pins, request.n)
+    _pick(connection, picking, request, scored, rules.only_passing(may_come))
+    short = picking.missing
+    if short > 0 and rules.passing is not None and request.fallback == "relax":
+        _pick(connection, picking, request, scored, may_come)
+        if picking.missing < short:
+            warnings.append(RELAXED.format(request.n - short))
+    if picking.missing > 0 and has_rules(request):
+        warnings.append(SHORTER)
+    picks = picking.picks
+    reasons: dict[int, dict[str, Any]] = {}
+    if request.explain and model is not None and history is not None:
+        told = [pick for pick in picks if pick.by_models]
+        positions, sources = [pick.position for pick in told], [pick.source for pick in told]
+        found = explain(connection, live, model, blend, events, history, positions, sources)
+        reasons = dict(zip(positions, found, strict=True))
     return {
         "recommendation_id": str(uuid4()),
         "model_version": model.name if model else None,
         "as_of": rfc3339(now),
-        "items": _answers(connection, live, picked, request, reasons),
+        "items": _answers(connection, live, picks, request, reasons),
         "warnings": warnings,
     }
 
@@ -121,25 +124,59 @@ def _uses_ties(model: LiveModel | None) -> bool:
 
 
 def _allowed(
-    connection: Connection,
-    live: Live,
-    request: RecommendationRequest,
-    left_out: list[int],
-    now: int,
-) -> tuple[NDArray[np.bool_], list[str]]:
-    """Which items of the catalogue may be recommended, `(len(catalogue),)`, and what to say about it."""
+    connection: Connection, live: Live, request: RecommendationRequest, now: int
+) -> tuple[Mask, list[str]]:
+    """Which items of the catalogue the request allows, `(len(catalogue),)`, and what to say about it."""
     catalogue = live.catalogue
     warnings = []
     if request.category is not None and not catalogue.has_category(request.category):
         warnings.append(f"No item lies under the category '{request.category}'.")
     allowed = catalogue.available(now, request.category)
     named = sorted({*request.exclude, *request.item_ids})
-    left_out = left_out + list(keys_by_external_id(connection, items, named).values())
-    if left_out:
-        positions = catalogue.positions_of(np.array(left_out, dtype=np.int64))
-        # Another request may have taken in further items since.
-        allowed[positions[(positions >= 0) & (positions < len(allowed))]] = False
+    _leave_out(live, allowed, list(keys_by_external_id(connection, items, named).values()))
     return allowed, warnings
+
+
+def _leave_out(live: Live, allowed: Mask, keys: list[int]) -> None:
+    """Allow some items no more."""
+    positions = live.catalogue.positions_of(np.array(keys, dtype=np.int64))
+    # Another request may have taken in further items since.
+    allowed[positions[(positions >= 0) & (positions < len(allowed))]] = False
+
+
+def _pins(
+    connection: Connection,
+    live: Live,
+    request: RecommendationRequest,
+    allowed: Mask,
+    scored: Scored | None,
+) -> tuple[dict[int, Pick], list[str]]:
+    """Pinned items by rank, and what to say of those that may not be shown."""
+    found, warnings = {}, []
+    wanted = pinned(request)
+    keys = keys_by_external_id(connection, items, sorted(wanted.values()))
+    for rank, item_id in wanted.items():
+        position = int(live.catalogue.positions_of(np.array([keys.get(item_id, -1)], dtype=np.int64))[0])
+        if 0 <= position < len(allowed) and allowed[position]:
+            score = 0.0 if scored is None else scored.score_of(position)
+            found[rank] = Pick(position, score, "pinned")
+        else:
+            warnings.append(f"The pinned item '{item_id}' may not be shown now.")
+    return found, warnings
+
+
+def _pick(
+    connection: Connection,
+    picking: Picking,
+    request: RecommendationRequest,
+    scored: Scored | None,
+    allowed: Mask,
+) -> None:
+    """What the models score, then what is popular and new, unless the request asks for a score."""
+    if scored is not None:
+        picking.from_models(scored, allowed, request.minimum_score or 0.0, request.diversity)
+    if request.minimum_score is None:
+        picking.fill(connection, allowed)
 
 
 def _left_out(connection: Connection, events: Events, exclude_seen: bool, now: int) -> list[int]:
@@ -157,88 +194,28 @@ def _left_out(connection: Connection, events: Events, exclude_seen: bool, now: i
     return [key for key in events.item_keys if key not in bought or key in today]
 
 
-def _pick_scored(
-    picked: _Picked,
-    live: Live,
-    model: LiveModel,
-    blend: Blend,
-    scores: dict[str, Scores],
-    allowed: NDArray[np.bool_],
-    n: int,
-) -> None:
-    """The best items for which any model has evidence."""
-    combined = model.version.cold.lend(blend.combine(scores))
-    came, lent = model.arrivals.lend(combined)
-    # Another request may have taken in further items since.
-    came, lent = came[came < len(allowed)], lent[:, came < len(allowed)]
-    positions = np.concatenate([model.positions(live.catalogue), came])
-    combined = np.hstack([combined, lent])
-    mask = allowed[positions] & (combined[0] > 0)
-    chosen, best = top_k(combined, n, mask)
-    shares: dict[str, NDArray[np.float32]] = {}
-    for name, weight in blend.weights.items():
-        source = family_of(name).source
-        shares[source] = shares.get(source, np.float32(0)) + np.float32(weight) * scores[name][0]
-    for index, score in zip(chosen[0], best[0], strict=True):
-        if index < 0:
-            break
-        own = {name: share[index] for name, share in shares.items() if index < len(share)}
-        picked.add(int(positions[index]), float(score), _source(own))
-
-
-def _source(shares: dict[str, np.float32]) -> str:
-    """What carried an item, by source: the most personal one, unless nearly all says nothing of the person.
-
-    Nothing at all carried what inherits its place from items that are described like it.
-    """
-    carried = {name: float(share) for name, share in shares.items() if share > 0}
-    if not carried:
-        return "content"
-    personal = {name: share for name, share in carried.items() if name not in IMPERSONAL}
-    if sum(personal.values()) >= LEAST_PERSONAL * sum(carried.values()):
-        carried = personal
-    return max(carried, key=lambda name: (carried[name], name))
-
-
-def _fill(connection: Connection, picked: _Picked, live: Live, allowed: NDArray[np.bool_], n: int) -> None:
-    """What is popular, then what is new, where the models had too little to say."""
-    allowed[picked.positions] = False
-    if len(picked.positions) < n:
-        scores = popular_scores(connection, live)
-        missing = n - len(picked.positions)
-        for position, score in live.catalogue.best(scores, allowed[: len(scores)], missing):
-            picked.add(position, score, "popular")
-            allowed[position] = False
-    if len(picked.positions) < n:
-        for position in live.catalogue.newest(allowed, n - len(picked.positions)):
-            picked.add(position, 0.0, "latest")
-
-
 def _answers(
     connection: Connection,
     live: Live,
-    picked: _Picked,
+    picks: list[Pick],
     request: RecommendationRequest,
-    reasons: list[dict[str, Any]],
+    reasons: dict[int, dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    rows = {}
-    if request.fields:
-        rows = items_by_key(connection, [int(live.catalogue.keys[at]) for at in picked.positions])
+    keys = [int(live.catalogue.keys[pick.position]) for pick in picks]
+    rows = items_by_key(connection, keys) if request.fields else {}
     answers = []
-    for place, (at, score, source) in enumerate(
-        zip(picked.positions, picked.scores, picked.sources, strict=True)
-    ):
+    for rank, (pick, key) in enumerate(zip(picks, keys, strict=True), 1):
         entry: dict[str, Any] = {
-            "item_id": live.catalogue.external_ids[at],
-            "rank": place + 1,
-            "score": score,
-            "source": source,
+            "item_id": live.catalogue.external_ids[pick.position],
+            "rank": rank,
+            "score": pick.score,
+            "source": pick.source,
         }
         if request.explain:
-            entry["reason"] = reasons[place]
+            entry["reason"] = reasons.get(pick.position) or impersonal(pick.source)
         if request.fields:
-            whole = item_answer(rows[int(live.catalogue.keys[at])])
+            whole = item_answer(rows[key])
             entry["item"] = {name: whole[name] for name in request.fields}
         answers.append(entry)
-        RECOMMENDED.labels(source).inc()
+        RECOMMENDED.labels(pick.source).inc()
     return answers

@@ -36,9 +36,10 @@ from app.learning.customers.segments.rule_fields import (
     stored,
     text_width,
 )
-from app.learning.customers.segments.rule_language import Rule, RuleError, parse_rule
-from app.learning.customers.segments.rule_matching import columns_of, fields, matches
+from app.learning.customers.segments.rule_language import parse_rule
+from app.learning.customers.segments.rule_matching import columns_of, matches
 from app.learning.customers.segments.rule_members import describe_members
+from app.learning.filtering.tree import Filter, FilterError, fields
 from app.services.live import Live, LiveModel
 
 _KEPT: Final = 256
@@ -50,7 +51,7 @@ _PATIENCE_SECONDS: Final = 30.0
 """How long a result stays that took more than `_SLOW_SECONDS`, although users have changed."""
 
 parsed = lru_cache(maxsize=512)(parse_rule)
-"""The tree of a filter; raises RuleError."""
+"""The tree of a filter; raises FilterError."""
 Stamp = tuple[int, ...]
 Wanted = tuple[str, Kind]
 
@@ -110,13 +111,13 @@ def match_filters(
     """By filter whom it matches, or why that cannot be told."""
     results = _RESULTS.setdefault(live, _Results())
     answers: dict[str, Matched | str] = {}
-    waiting: list[tuple[str, Rule, dict[str, Kind]]] = []
+    waiting: list[tuple[str, Filter, dict[str, Kind]]] = []
     stamp: Stamp | None = None
     for text in texts:
         try:
             rule = parsed(text)
             kinds = compared_kinds(rule)
-        except RuleError as error:
+        except FilterError as error:
             answers[text] = str(error)
             continue
         if kinds and stamp is None:
@@ -136,7 +137,7 @@ def match_filters(
             try:
                 check_names(rule, counts)
                 members = _members(model.version.analytics.judged, rule, kinds, columns)
-            except RuleError as error:
+            except FilterError as error:
                 answers[text] = str(error)
                 continue
             said = describe_members(model.version.analytics.judged.features, members)
@@ -168,7 +169,7 @@ def matches_one(analytics: Analytics, judged: Judged, attributes: dict[str, Any]
             if value is not None:
                 column[0] = value
         return bool(_members(judged, rule, kinds, columns)[0])
-    except RuleError:
+    except FilterError:
         return False
 
 
@@ -184,7 +185,7 @@ def attribute_kinds(connection: Connection, live: Live) -> Kinds:
     return results.kinds[1]
 
 
-def unpredicted(analytics: Analytics, rule: Rule) -> str | None:
+def unpredicted(analytics: Analytics, rule: Filter) -> str | None:
     """Why a figure that the rule names is not predicted, if so."""
     for name in sorted(fields(rule) & LEARNED - set(analytics.judged.features.names)):
         if reason := why_missing(analytics, name):
@@ -208,7 +209,7 @@ def why_missing(analytics: Analytics, figure: str) -> str | None:
 
 
 def _members(
-    judged: Judged, rule: Rule, kinds: Mapping[str, Kind], columns: Mapping[Wanted, NDArray[Any]]
+    judged: Judged, rule: Filter, kinds: Mapping[str, Kind], columns: Mapping[Wanted, NDArray[Any]]
 ) -> NDArray[np.bool_]:
     named = fields(rule)
     # Only the columns that the rule names are read: the table may be much larger than memory.
@@ -219,10 +220,10 @@ def _members(
 
 
 def _groups(
-    waiting: list[tuple[str, Rule, dict[str, Kind]]],
-) -> Iterator[list[tuple[str, Rule, dict[str, Kind]]]]:
+    waiting: list[tuple[str, Filter, dict[str, Kind]]],
+) -> Iterator[list[tuple[str, Filter, dict[str, Kind]]]]:
     """Filters that share a reading of the users' attributes."""
-    group: list[tuple[str, Rule, dict[str, Kind]]] = []
+    group: list[tuple[str, Filter, dict[str, Kind]]] = []
     wanted: set[Wanted] = set()
     for one in waiting:
         more = wanted | set(one[2].items())
@@ -236,7 +237,7 @@ def _groups(
 
 
 def _attribute_columns(
-    connection: Connection, model: LiveModel, group: list[tuple[str, Rule, dict[str, Kind]]]
+    connection: Connection, model: LiveModel, group: list[tuple[str, Filter, dict[str, Kind]]]
 ) -> tuple[dict[Wanted, NDArray[Any]], dict[str, Counter[str]]]:
     """Columns `(n_users,)` of what the filters name, and of which kinds its values are."""
     widths: dict[Wanted, int] = {}

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.core.clock import rfc3339
 from app.core.errors import Conflict, InputError, InvalidInput, ModelNotReady, NotFound
-from app.db.queries.items import find_item, items_by_key
+from app.db.queries.items import deleted_keys, find_item, items_by_key
 from app.learning.baskets.itemsets import least_count
 from app.learning.baskets.model import RuleModel
 from app.learning.baskets.rules import Rules
@@ -105,6 +105,9 @@ def _chosen(connection: Connection, model: LiveModel, query: RuleQuery) -> NDArr
     )
     if column is not None:
         mask &= _holds(rules, column, query.side)
+    for gone in model.indexes_of(np.array(deleted_keys(connection), dtype=np.int64)).tolist():
+        if gone >= 0:
+            mask &= ~_holds(rules, gone, "any")
     numbers = np.flatnonzero(mask)
     if query.order == "strength":
         return numbers

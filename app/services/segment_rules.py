@@ -11,8 +11,7 @@ from app.db.queries.users import external_ids
 from app.db.rows import AnyRow
 from app.learning.customers.features import FEATURES
 from app.learning.customers.segments.rule_fields import FIGURES, LEARNED, check_names
-from app.learning.customers.segments.rule_language import RuleError
-from app.learning.customers.segments.rule_matching import fields
+from app.learning.filtering.tree import FilterError, fields
 from app.schemas.segment_rules import SegmentRuleFields
 from app.services.customers import analytics_of
 from app.services.live import Live
@@ -34,14 +33,14 @@ def check_filter(connection: Connection, live: Live, text: str) -> None:
     """
     try:
         rule = parsed(text)
-    except RuleError as error:
+    except FilterError as error:
         raise _refused("filter_syntax", error) from None
     kinds = None
     if live.current is not None:
         kinds = attribute_kinds(connection, live) if fields(rule) - LEARNED else {}
     try:
         check_names(rule, kinds)
-    except RuleError as error:
+    except FilterError as error:
         raise _refused("filter_field", error) from None
 
 
@@ -122,7 +121,7 @@ def list_fields(connection: Connection, live: Live) -> dict[str, Any]:
     return {"fields": found}
 
 
-def _refused(code: str, error: RuleError) -> InvalidInput:
+def _refused(code: str, error: FilterError) -> InvalidInput:
     return InvalidInput(
         f"The filter cannot be understood: {error}.", [InputError("/filter", code, str(error))]
     )

@@ -13,12 +13,12 @@ from app.learning.ranking.blend import Blend, Blends, normalise
 from app.learning.ranking.cold_items import ColdItems
 from app.learning.recommenders.base import NotEnoughData, Recommender
 from app.learning.recommenders.content import Content
-from app.learning.recommenders.sparse import most_recent_histories
+from app.learning.recommenders.sparse import earliest_histories, most_recent_histories
 from app.training.judging import LIST_LENGTH, Audience
 from app.training.progress import Progress
 
 COLD_ITEMS = 2
-"""Latest items to which histories are cut to stand for those of newcomers."""
+"""First items to which histories are cut to stand for those of newcomers."""
 COLD_FACTORS = (0.9, 0.7, 0.5, 0.3)
 """Of the score that an item without a history inherits; the largest that costs next to nothing is taken."""
 COLD_COST = 0.01
@@ -86,7 +86,7 @@ def choose_blends(
         unseen = back.without_seen()
         if len(unseen.histories) >= LEAST_USERS:
             new = _choose(models, unseen, True, rng, progress.part("evaluate", 0.3, 0.5))
-    newcomers = Audience(most_recent_histories(back.histories, COLD_ITEMS), back.wanted)
+    newcomers = Audience(earliest_histories(everybody.histories, COLD_ITEMS), everybody.wanted)
     cold = _choose(models, newcomers, not may_repeat, rng, progress.part("evaluate", 0.5, 0.8))
     social = _social(models, newcomers, cold, not may_repeat, rng, progress.part("evaluate", 0.8, 0.85))
     similar = _similar(models, everybody, rng, progress.part("evaluate", 0.85, 0.9))

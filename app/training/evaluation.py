@@ -71,6 +71,7 @@ def evaluate(dataset: Dataset, recipe: Recipe, plan: Plan, progress: Progress) -
 
     Raises NotEnoughData where there is too little to learn from or there are too few users to ask about.
     """
+    dataset = dataset.of_taste()
     rng = np.random.default_rng(plan.seed)
     parts = plan.fold_limit or plan.folds if plan.protocol == "random" else 1
     results: list[FoldResult] = []

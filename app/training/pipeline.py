@@ -84,10 +84,10 @@ def train(
     """
     found = load_snapshot(database, recipe.event_weights, progress.part("snapshot", 0.0, 0.15))
     dataset = found.dataset
-    if len(dataset.log) < LEAST_INTERACTIONS:
+    usable = len(dataset.of_taste().log)
+    if usable < LEAST_INTERACTIONS:
         raise NotEnoughData(
-            f"training needs at least {LEAST_INTERACTIONS} interactions with items, "
-            f"there are {len(dataset.log)}"
+            f"training needs at least {LEAST_INTERACTIONS} interactions with items, there are {usable}"
         )
     active = None if former is None else former.content
     before = None if former is None else _analytics_of(artifacts, former.version)
@@ -116,6 +116,8 @@ def learn(
         analytics = Analytics.none(dataset)
     else:
         analytics = fit_analytics(recipe.analytics, dataset, own_rng, former, part.done)
+    # What was bought is bought, gift or not; what is recommended follows taste alone.
+    dataset = dataset.of_taste()
     part = progress.part("search", 0.15, 0.65)
     trial = run_trial(dataset, recipe.rating, active, recipe.search_seconds, rng, part, recipe.memory_mb)
     model = _fit_all(dataset, trial, recipe, rng, analytics, progress.part("fit", 0.65, 1.0))

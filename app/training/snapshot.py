@@ -108,8 +108,8 @@ class _Columns:
     """Interactions as they come, chunk by chunk, already in the types in which they are kept."""
 
     _TYPES: tuple[type[np.generic], ...] = (
-        *(np.int64, np.int64, np.int64, np.int16, np.float32, np.float32, np.float32),
-        *(np.int64, np.int64, np.int32, np.int8),
+        *(np.int64, np.int64, np.int64, np.int16, np.float32, np.float32, np.float64),
+        *(np.int64, np.int64, np.bool_, np.int32, np.int8),
     )
 
     def __init__(self) -> None:
@@ -145,6 +145,8 @@ class _Columns:
     ) -> Snapshot:
         occurred_at, key = self._column(7), self._column(8)
         order = np.lexsort((key, occurred_at))
+        # A clock that is fast must not make tomorrow of today: what lies ahead counts when it has come.
+        order = order[occurred_at[order] <= now_ms()]
         trained_to = int(key.max()) if len(key) else 0
         del key
         user, session = self._column(0), self._column(1)
@@ -158,10 +160,11 @@ class _Columns:
         codes = np.zeros(max(names, default=0) + 1, dtype=np.int16)
         codes[list(names)] = np.arange(len(names))
         event_names = (*names.values(), *(f"{CONTACT}:{name}" for name in CONTACT_TYPES))
-        contact = self._column(10)
+        contact = self._column(11)
         event = np.where(contact > 0, len(names) - 1 + contact, codes[self._column(3).astype(np.int64)])
         quantity = self._column(5)
         quantity[np.isnan(quantity)] = 1
+        excluded = self._column(9)
         log = InteractionLog(
             subject=subject[order],
             item=item[order],
@@ -170,7 +173,8 @@ class _Columns:
             quantity=quantity[order],
             price=self._column(6)[order],
             occurred_at=occurred_at[order],
-            order=self._column(9)[order] if len(self._orders) > 1 else None,
+            order=self._column(10)[order] if len(self._orders) > 1 else None,
+            excluded=excluded[order] if excluded.any() else None,
         )
         with_item = log.item >= 0
         dataset = Dataset(

@@ -25,7 +25,7 @@ KEY = "an admin key"
 BEYOND_JSON_SCHEMA = {
     *("bad_cursor", "bad_window", "same_user", "missing", "int_type"),
     *("nul_character", "not_storable", "date_out_of_range", "expires_too_early"),
-    *("filter_syntax", "filter_field", "reserved"),
+    *("filter_syntax", "filter_field", "filter_parameter", "reserved", "duplicate_pin", "pin_beyond_n"),
 }
 """Codes of what a schema allows and the service refuses; `missing`: one of two fields, `int_type`: 5.0."""
 # Only the document is asked for here: no file is opened and nothing is served.

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from starlette.testclient import TestClient
 
-LATER = ("scenario", "boost", "merge")
+LATER = ("scenario",)
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,15 @@ def test_bad_utf_8_and_over_long_lines(client: TestClient) -> None:
     assert _verdicts(only) == [(0, "line_too_long", "")]
 
 
+def test_a_mark_at_the_beginning_is_passed_over(client: TestClient) -> None:
+    marked = b'\xef\xbb\xbf{"user_id": "marked"}\n{"user_id": "plain"}\n'
+    assert _import(client, "users", marked)["accepted"] == 2
+    pieces = iter([bytes([byte]) for byte in marked])
+    assert _import(client, "users", pieces)["accepted"] == 2
+    assert _user_ids(client) == {"marked", "plain"}
+    assert _import(client, "users", b'{"user_id": "a"}\n\xef\xbb\xbf{"user_id": "b"}')["rejected"] == 1
+
+
 def test_an_empty_stream(client: TestClient) -> None:
     for body in (b"", b"\n\n"):
         assert _import(client, "items", body) == {

@@ -33,7 +33,7 @@ def test_migrate_up_and_down(database_url: str, database: Database, tmp_path: Pa
     settings = {"DATABASE_URL": database_url}
     down = vitrine(tmp_path, "migrate", "--to", "base", **settings)
     assert (down.status, down.err) == (0, "")
-    assert "The schema is at nothing (it was at 0002" in down.out
+    assert "The schema is at nothing (it was at 0003" in down.out
     behind = vitrine(tmp_path, "migrate", "--check", **settings)
     assert behind.status == 1
     assert behind.error_lines == ["vitrine: Migration: Target database is not up to date."]

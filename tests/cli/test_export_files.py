@@ -42,11 +42,10 @@ def test_the_ending_says_the_format(few_users: str, tmp_path: Path) -> None:
     plain = exported(tmp_path, few_users, "users", "a.csv")
     assert gzip.decompress(exported(tmp_path, few_users, "users", "a.csv.gz")) == plain
     assert exported(tmp_path, few_users, "users", "a.jsonl", "--format", "csv") == plain
-    assert exported(tmp_path, few_users, "users", "b.jsonl") == exported(
-        tmp_path, few_users, "users", "b.txt"
-    )
+    lines = exported(tmp_path, few_users, "users", "b.jsonl")
+    assert lines == exported(tmp_path, few_users, "users", "b.txt")
     packed = exported(tmp_path, few_users, "users", "b.ndjson.gz")
-    assert gzip.decompress(packed) == (tmp_path / "b.jsonl").read_bytes()
+    assert gzip.decompress(packed) == lines
     taken = vitrine(tmp_path, "import", "ndjson", "b.ndjson.gz", DATABASE_URL=few_users)
     assert counts(taken, "users") == (4, 0, 0)
 

@@ -79,7 +79,7 @@ def test_a_simulated_shop_is_there_whole(database: Database) -> None:
     assert [dataset.event_names[at] for at in log.event] == [EVENTS[at] for at in made.event]
     np.testing.assert_array_equal(log.value, made.value.astype(np.float32))
     np.testing.assert_array_equal(log.quantity, np.where(made.quantity > 0, made.quantity, 1))
-    np.testing.assert_array_equal(log.price, made.price.astype(np.float32))
+    np.testing.assert_allclose(log.price, made.price, rtol=1e-12)
     anonymous = np.array(["user_id" not in row for row in wire])
     np.testing.assert_array_equal(log.subject >= dataset.n_users, anonymous)
     named = [users[key] for key in dataset.user_keys[log.subject[~anonymous]].tolist()]
@@ -222,3 +222,27 @@ def test_ties_hold_for_both_and_attributes_and_orders_are_there(database: Databa
     assert orders[0] == orders[1] >= 0
     assert orders[2] not in (orders[0], -1)
     assert orders[3:] == [-1, -1]
+
+
+def test_events_without_an_item_are_kept_apart_and_told_by_what_they_were_about(database: Database) -> None:
+    rows = [
+        event(1, "tea", "purchase", user_id="ann"),
+        event(2, None, "search", user_id="ann"),
+        event(3, None, "service_contact", user_id="ann", context={"type": "complaint"}),
+        event(4, "tea", "service_contact", user_id="bob", context={"type": "return", "note": "broken"}),
+        event(5, None, "service_contact", user_id="bob", context={"type": "something else"}),
+        event(6, None, "service_contact", user_id="bob"),
+        event(7, None, "search", session_id="visit"),
+    ]
+    ingest(database, interactions=rows)
+    found = snapshot(database).dataset
+    names = [found.event_names[code] for code in found.log.event]
+    assert names == ["purchase", "service_contact:return"]
+    assert found.itemless is not None
+    assert [found.event_names[code] for code in found.itemless.event] == [
+        *("search", "service_contact:complaint", "service_contact", "service_contact")
+    ], "of users alone"
+    everything = found.with_all_events().log
+    assert everything.item.tolist() == [0, -1, -1, 0, -1, -1]
+    assert (np.diff(everything.occurred_at) > 0).all()
+    assert found.as_of == everything.occurred_at[-1]

@@ -7,6 +7,8 @@ from sqlalchemy import Connection, case, func, select, tuple_
 
 from app.core.events import CONTACT
 from app.db.bulk import insert_rows, is_sqlite
+from app.db.queries.corrections import taken_out
+from app.db.queries.merging import owners_of_sessions
 from app.db.rows import AnyRow
 from app.db.tables import event_names, interactions, items, sessions
 
@@ -28,12 +30,17 @@ COLUMNS = (
     "received_at",
 )
 """The order of the rows that `insert_interactions` takes."""
+_USER, _SESSION = COLUMNS.index("user_id"), COLUMNS.index("session_id")
 
 
 def insert_interactions(connection: Connection, rows: list[tuple[Any, ...]]) -> set[bytes]:
-    """Store rows whose `event_key` is new; answer the keys that were stored."""
+    """Store rows whose `event_key` is new; answer the keys that were stored.
+
+    What names a session alone becomes the event of the user to whom the session belongs, if it does.
+    """
     if not rows:
         return set()
+    rows = _with_owners(connection, rows)
     before = connection.execute(select(func.coalesce(func.max(interactions.c.id), 0))).scalar_one()
     stored = insert_rows(connection, interactions, COLUMNS, rows, "(event_key) DO NOTHING")
     keys = [row[0] for row in rows]
@@ -54,6 +61,16 @@ def insert_interactions(connection: Connection, rows: list[tuple[Any, ...]]) -> 
     return {bytes(key) for (key,) in new}
 
 
+def _with_owners(connection: Connection, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    owners = owners_of_sessions(connection, {row[_SESSION] for row in rows if row[_USER] is None})
+    if not owners:
+        return rows
+    return [
+        (*row[:_USER], owners.get(row[_SESSION]), *row[_USER + 1 :]) if row[_USER] is None else row
+        for row in rows
+    ]
+
+
 def event_key_exists(connection: Connection, event_key: bytes) -> bool:
     """Whether an event is stored under this key."""
     found = select(interactions.c.id).where(interactions.c.event_key == event_key)
@@ -61,14 +78,22 @@ def event_key_exists(connection: Connection, event_key: bytes) -> bool:
 
 
 def recent_of_user(connection: Connection, user_key: int, limit: int) -> Sequence[AnyRow]:
-    """A user's latest events on items, newest first: item_id, name, value, quantity, occurred_at."""
+    """A user's latest events on items, newest first: item_id, name, value, quantity, occurred_at.
+
+    Without those that a correction takes out of taste.
+    """
     return _recent(connection, interactions.c.user_id == user_key, limit)
 
 
-def recent_of_session(connection: Connection, external_id: str, limit: int) -> Sequence[AnyRow]:
-    """The same for a session."""
+def recent_of_session(
+    connection: Connection, external_id: str, limit: int, but_not_of: int | None = None
+) -> Sequence[AnyRow]:
+    """The same for a session; `but_not_of` leaves out the events of a user who is asked about besides."""
     key = select(sessions.c.id).where(sessions.c.external_id == external_id).scalar_subquery()
-    return _recent(connection, interactions.c.session_id == key, limit)
+    whose = interactions.c.session_id == key
+    if but_not_of is not None:
+        whose &= interactions.c.user_id.is_distinct_from(but_not_of)
+    return _recent(connection, whose, limit)
 
 
 def _recent(connection: Connection, whose: Any, limit: int) -> Sequence[AnyRow]:
@@ -81,7 +106,7 @@ def _recent(connection: Connection, whose: Any, limit: int) -> Sequence[AnyRow]:
             interactions.c.occurred_at,
         )
         .join(event_names, event_names.c.id == interactions.c.event)
-        .where(whose, interactions.c.item_id.is_not(None))
+        .where(whose, interactions.c.item_id.is_not(None), ~taken_out())
         .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
         .limit(limit)
     ).all()
@@ -146,7 +171,8 @@ def latest_time(connection: Connection) -> int | None:
 
 def history_of_user(connection: Connection, user_key: int, limit: int) -> Sequence[AnyRow]:
     """A user's latest events, with and without an item, oldest first: item_id, name, value, quantity, price,
-    order_id, occurred_at and what a contact with the service was about (context `type`)."""
+    order_id, occurred_at, what a contact with the service was about (context `type`), and whether a
+    correction takes it out of taste."""
     latest = (
         select(
             interactions.c.id,
@@ -160,6 +186,7 @@ def history_of_user(connection: Connection, user_key: int, limit: int) -> Sequen
             case(
                 (event_names.c.name == CONTACT, interactions.c.context["type"].as_string()), else_=None
             ).label("contact_type"),
+            taken_out().label("excluded"),
         )
         .join(event_names, event_names.c.id == interactions.c.event)
         .where(interactions.c.user_id == user_key)
@@ -167,3 +194,20 @@ def history_of_user(connection: Connection, user_key: int, limit: int) -> Sequen
         .limit(limit)
     )
     return list(reversed(connection.execute(latest).all()))
+
+
+def ratings_of_user(connection: Connection, user_key: int, limit: int) -> Sequence[AnyRow]:
+    """A user's latest ratings, newest first: item_id, value."""
+    rate = select(event_names.c.id).where(event_names.c.name == "rate").scalar_subquery()
+    return connection.execute(
+        select(interactions.c.item_id, interactions.c.value)
+        .where(
+            interactions.c.user_id == user_key,
+            interactions.c.event == rate,
+            interactions.c.item_id.is_not(None),
+            interactions.c.value.is_not(None),
+            ~taken_out(),
+        )
+        .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
+        .limit(limit)
+    ).all()

@@ -27,14 +27,18 @@ def stream_relations(connection: Connection, size: int = 50_000) -> Iterator[Row
 
 
 def stream_interactions(connection: Connection, size: int = 50_000) -> Iterator[Rows]:
-    """`(user_id, session_id, item_id, event, value, quantity, price, occurred_at, id, order_id, type)`.
+    """Interactions as rows of user_id, session_id, item_id, event, value, quantity, price, occurred_at, id,
+    excluded, order_id and type.
 
-    Those with an item or a user; -1 stands for no user, no session and no item, "" for no order. `type` is
-    what a contact with the service was about; "" for all other events.
+    Those with an item or a user; -1 stands for no user, no session and no item, "" for no order. `excluded`
+    is 1 for what a correction takes out of taste, else 0. `type` is what a contact with the service was
+    about; "" for all other events.
     """
     statement = (
         "SELECT coalesce(user_id, -1), coalesce(session_id, -1), coalesce(item_id, -1), event, value, "
-        "quantity, price, occurred_at, id, coalesce(order_id, ''), "
+        "quantity, price, occurred_at, id, "
+        "CASE WHEN id IN (SELECT interaction_id FROM corrected_interactions) THEN 1 ELSE 0 END, "
+        "coalesce(order_id, ''), "
         "CASE WHEN event IN (SELECT id FROM event_names WHERE name = 'service_contact') "
         "THEN coalesce(context ->> 'type', '') ELSE '' END "
         "FROM interactions WHERE item_id IS NOT NULL OR user_id IS NOT NULL"

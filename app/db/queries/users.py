@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from app.db.bulk import insert_rows, keys_by_external_id
 from app.db.rows import AnyRow
-from app.db.tables import interactions, sessions, users
+from app.db.tables import interactions, session_owners, sessions, users
 
 _AT_ONCE = 5_000
 """Keys in one statement: engines bound the number of parameters."""
@@ -63,6 +63,14 @@ def external_ids(connection: Connection, keys: list[int]) -> dict[int, str]:
     return {row.id: row.external_id for row in rows}
 
 
+def existing_keys(connection: Connection, low: int, high: int, expected: int) -> list[int] | None:
+    """Keys from `low` to `high` of users that (still) exist; None if all of the expected number do."""
+    between = users.c.id.between(low, high)
+    if connection.execute(select(func.count()).select_from(users).where(between)).scalar_one() == expected:
+        return None
+    return list(connection.execute(select(users.c.id).where(between)).scalars())
+
+
 def user_key(connection: Connection, external_id: str) -> int | None:
     """Key of a user, None if unknown."""
     return keys_by_external_id(connection, users, [external_id]).get(external_id)
@@ -71,12 +79,13 @@ def user_key(connection: Connection, external_id: str) -> int | None:
 def erase_user(connection: Connection, key: int) -> dict[str, int]:
     """Remove a user with all that is held of the person; answer how many rows of each kind went.
 
-    Sessions in which the person was logged in go with their anonymous part.
+    Sessions in which the person was logged in, or that became the person's, go with their anonymous part.
     """
     theirs = select(interactions.c.session_id).where(
         interactions.c.user_id == key, interactions.c.session_id.is_not(None)
     )
-    session_ids = list(connection.execute(theirs.distinct()).scalars())
+    owned = select(session_owners.c.session_id).where(session_owners.c.user_id == key)
+    session_ids = list(connection.execute(theirs.union(owned)).scalars())
     removed = connection.execute(delete(interactions).where(interactions.c.user_id == key)).rowcount
     removed_sessions = 0
     for first in range(0, len(session_ids), _AT_ONCE):

@@ -222,6 +222,7 @@ def fit_customers(
     done, 0 to 1.
     """
     everything = dataset.with_all_events()
+    liking = dataset.of_taste()
     facts = item_facts(everything)
     features = customer_features(everything, facts=facts)
 
@@ -243,9 +244,7 @@ def fit_customers(
             segmentations[recipe.kind] = made
     told(0.2)
     liked = None if former is None or former.tastes is None else former.tastes.segmentation
-    tastes = tried(
-        f"segments.{TASTE}", lambda: fit_tastes(config.taste, dataset, rng, _former(former, liked))
-    )
+    tastes = tried(f"segments.{TASTE}", lambda: fit_tastes(config.taste, liking, rng, _former(former, liked)))
     rfm = tried("segments.rfm", lambda: fit_rfm(config.rfm, features, former.rfm if former else None))
     told(0.3)
     rows = dataset.user_attributes
@@ -262,7 +261,7 @@ def fit_customers(
     models = CustomerModels(
         dataset.user_keys, facts, segmentations, tastes, rfm, predictions, lifetime, quality
     )
-    judged = models._judged(features, dataset_histories(dataset), rows, lasting)
+    judged = models._judged(features, dataset_histories(liking), rows, lasting)
     told(1.0)
     return models, judged
 

@@ -14,6 +14,8 @@ Step = Literal["day", "week"]
 Measure = Literal["revenue", "orders", "units"]
 
 STEP_DAYS: dict[Step, int] = {"day": 1, "week": 7}
+MOST_PERIODS: dict[Step, int] = {"day": 1_100, "week": 530}
+"""Latest periods that count: older ones tell nothing, and one wrong date would make years of zeros."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class SeriesTable:
 
 
 def sales_series(dataset: Dataset, measure: Measure, step: Step) -> SeriesTable:
-    """The whole shop's sales, one series, from the first purchase to the last complete period.
+    """The whole shop's sales, one series, from the first purchase (of the latest `MOST_PERIODS`) to the last
+    complete period.
 
     `revenue` is money less refunds, each on its own day (it can be negative), lines without a price count 0;
     `orders` are counted at their first line; `units` are those sold. Days are UTC days. The day of
@@ -57,7 +60,9 @@ def sales_series(dataset: Dataset, measure: Measure, step: Step) -> SeriesTable:
     place = _place(moments, start, step)
     kept = (place >= 0) & (place < n_periods)
     values = np.bincount(place[kept], weights=amount[kept], minlength=n_periods)
-    return SeriesTable(np.array([-1]), values[None].astype(np.float64), start, step, measure != "revenue")
+    # Without refunds revenue cannot fall below 0 either.
+    counts = measure != "revenue" or bool((values >= 0).all())
+    return SeriesTable(np.array([-1]), values[None].astype(np.float64), start, step, counts)
 
 
 def demand_series(dataset: Dataset, step: Step, most: int = 1000) -> SeriesTable:
@@ -99,6 +104,7 @@ def _periods(dataset: Dataset, log: InteractionLog, step: Step) -> tuple[int, in
     days = STEP_DAYS[step]
     end = dataset.as_of // DAY_MS
     n_periods = (end - int(log.occurred_at.min()) // DAY_MS) // days if len(log) else 0
+    n_periods = min(n_periods, MOST_PERIODS[step])
     if n_periods < 1:
         raise NotEnoughData(f"a forecast needs sales over complete {step}s, there are none")
     return n_periods, (end - n_periods * days) * DAY_MS

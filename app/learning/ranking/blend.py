@@ -65,7 +65,7 @@ class Blends:
     may_repeat: bool
     """Whether the usual list may hold what the person has seen: where customers come back to items."""
 
-    FEW = 2
+    FEW = 3
     """Items up to which a history counts as a newcomer's."""
 
     @classmethod

@@ -13,6 +13,8 @@ from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, emp
 
 PARENTS = 20
 """Items from which one takes its score."""
+HALF_ALIKE = 0.1
+"""Similarity to the nearest at which an item inherits half of what they score."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class ColdItems:
     items: NDArray[np.int32]
     """Columns of the items, `(n_cold,)`."""
     parents: csr_array
-    """Shares of the items that they are like, `(n_cold, n_items)`; rows sum to how alike they are, ≤ 1."""
+    """Shares of the items they are like, `(n_cold, n_items)`; rows sum to how alike they are: below 1."""
     factor: float
     """By which the mean is multiplied: how far a new item is trusted."""
 
@@ -78,8 +80,10 @@ def parents(similarities: csr_array, chosen: NDArray[np.bool_]) -> csr_array:
     total = np.bincount(rows, weights=nearest.data, minlength=nearest.shape[0])
     best = np.zeros(nearest.shape[0], dtype=np.float32)
     np.maximum.at(best, rows, nearest.data)
-    # The mean over the nearest, damped where even the nearest is hardly alike.
-    nearest.data = (nearest.data / total[rows] * np.minimum(best[rows], 1.0)).astype(np.float32)
+    # The mean over the nearest, damped where even the nearest is hardly alike. A cosine of .3 is much for
+    # texts: each rare word of a title makes its vector longer, and says nothing against the others.
+    alike = best[rows] / (best[rows] + HALF_ALIKE)
+    nearest.data = (nearest.data / total[rows] * alike).astype(np.float32)
     return nearest
 
 

@@ -10,11 +10,15 @@ from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
-from app.learning.recommenders.sparse import aged, entry_rows, most_recent, narrow, shared_histories
+from app.learning.recommenders.sparse import aged, most_recent, narrow, shared_histories
 
 Floats = NDArray[np.float32]
-_CHUNK_ENTRIES = 2_000_000
-"""Factor values that are gathered at once."""
+_GATHERED = 262_144
+"""Factor values that are gathered at once: they stay in the cache of a core over all steps."""
+_LONGEST = 4_000_000
+"""Factor values of a row that are gathered once; of a longer one, part by part for each step."""
+_SHORTEST = 0.7
+"""Length of the shortest row that is padded to the length of another."""
 _STEPS = 3
 """Conjugate-gradient steps of an update; it starts from the factors of the round before."""
 _FOLD_IN_STEPS = 8
@@ -50,7 +54,8 @@ class ALS:
         gram = self.config.unobserved_weight * (self.factors.T @ self.factors)
         ridge = _ridge(self.config, np.diff(known.indptr), len(self.factors))
         start = np.zeros((len(histories), self.factors.shape[1]), dtype=np.float32)
-        users = _solve(known, self.factors, gram, ridge, start, _FOLD_IN_STEPS)
+        bundles = _bundles(known, self.factors.shape[1])
+        users = _solve(bundles, np.asarray(self.factors), gram, ridge, start, _FOLD_IN_STEPS)
         return np.asarray(users @ self.factors.T, dtype=np.float32)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
@@ -91,11 +96,12 @@ def fit(config: ALSConfig, dataset: Dataset, rng: np.random.Generator) -> ALS:
     items = rng.normal(0.0, scale, (matrix.shape[1], config.factors)).astype(np.float32)
     user_ridge = _ridge(config, np.diff(matrix.indptr), matrix.shape[1])
     item_ridge = _ridge(config, np.diff(transposed.indptr), matrix.shape[0])
+    by_user, by_item = _bundles(matrix, config.factors), _bundles(transposed, config.factors)
     for _ in range(config.epochs):
         gram = config.unobserved_weight * (items.T @ items)
-        users = _solve(matrix, items, gram, user_ridge, users, _STEPS)
+        users = _solve(by_user, items, gram, user_ridge, users, _STEPS)
         gram = config.unobserved_weight * (users.T @ users)
-        items = _solve(transposed, users, gram, item_ridge, items, _STEPS)
+        items = _solve(by_item, users, gram, item_ridge, items, _STEPS)
     return ALS(config, items)
 
 
@@ -106,41 +112,89 @@ def _ridge(config: ALSConfig, observed: NDArray[np.integer], others: int) -> Flo
     )
 
 
+@dataclass(frozen=True)
+class _Bundle:
+    """Rows of about the same length, padded to the longest."""
+
+    rows: NDArray[np.int64]
+    indices: NDArray[np.int32]
+    """`(n_rows, length)`; column 0 where a row has ended."""
+    values: Floats
+    """`(n_rows, length)`."""
+    stored: Floats
+    """`(n_rows, length)`: 1 for an entry, 0 where the row has ended."""
+
+
+def _bundles(matrix: csr_array, factors: int) -> list[_Bundle]:
+    """The rows that have entries, longest first, in bundles of about `_GATHERED` factor values."""
+    lengths = np.diff(matrix.indptr)
+    order = np.argsort(-lengths, kind="stable")
+    ascending = -lengths[order]
+    # A row that has ended reads any entry; it is not counted.
+    last = max(0, matrix.nnz - 1)
+    bundles: list[_Bundle] = []
+    first, end = 0, int(np.searchsorted(ascending, 0))
+    while first < end:
+        length = -int(ascending[first])
+        shortest = np.searchsorted(ascending, -max(1, int(_SHORTEST * length)), side="right")
+        stop = min(first + max(1, _GATHERED // (length * factors)), int(shortest))
+        rows = order[first:stop]
+        place = np.arange(length)
+        entry = np.minimum(matrix.indptr[rows][:, None] + place, last)
+        stored = (place < lengths[rows][:, None]).astype(np.float32)
+        bundles.append(_Bundle(rows, matrix.indices[entry], matrix.data[entry] * stored, stored))
+        first = stop
+    return bundles
+
+
 def _solve(
-    matrix: csr_array, fixed: Floats, gram: Floats, ridge: Floats, start: Floats, steps: int
+    bundles: list[_Bundle], fixed: Floats, gram: Floats, ridge: Floats, start: Floats, steps: int
 ) -> Floats:
-    """Factors of the rows, given those of the columns, by conjugate gradients over all rows at once."""
-
-    def times(direction: Floats) -> Floats:
-        product = direction @ gram + ridge[:, None] * direction
-        product += _observed(matrix, fixed, direction)
-        return np.asarray(product)
-
-    solution = start.copy()
-    residual = np.asarray(matrix @ fixed, dtype=np.float32) - times(solution)
-    direction = residual.copy()
-    power = np.einsum("uf,uf->u", residual, residual)
-    for _ in range(steps):
-        image = times(direction)
-        length = power / np.maximum(np.einsum("uf,uf->u", direction, image), 1e-20)
-        solution += length[:, None] * direction
-        residual -= length[:, None] * image
-        new_power = np.einsum("uf,uf->u", residual, residual)
-        direction = residual + (new_power / np.maximum(power, 1e-20))[:, None] * direction
-        power = new_power
+    """Factors of the rows, given those of the columns, by conjugate gradients; zero without entries."""
+    solution = np.zeros_like(start)
+    for bundle in bundles:
+        solution[bundle.rows] = _descend(
+            bundle, fixed, gram, ridge[bundle.rows, None], start[bundle.rows], steps
+        )
     return solution
 
 
-def _observed(matrix: csr_array, fixed: Floats, direction: Floats) -> Floats:
-    """For each row the sum over its entries of `(fixed_i · direction) fixed_i`, `(n, factors)`."""
-    rows = entry_rows(matrix)
-    dots = np.empty(matrix.nnz, dtype=np.float32)
-    step = max(1, _CHUNK_ENTRIES // fixed.shape[1])
-    for first in range(0, matrix.nnz, step):
-        part = slice(first, first + step)
-        dots[part] = np.einsum("nf,nf->n", fixed[matrix.indices[part]], direction[rows[part]])
-    weighed = csr_array((dots, matrix.indices, matrix.indptr), shape=matrix.shape)
-    return np.asarray(weighed @ fixed)
+def _descend(
+    bundle: _Bundle, fixed: Floats, gram: Floats, ridge: Floats, solution: Floats, steps: int
+) -> Floats:
+    """Steps from `solution` `(n_rows, factors)`, over all rows of a bundle at once."""
+    length, factors = bundle.indices.shape[1], fixed.shape[1]
+    width = max(1, _LONGEST // factors)
+    parts = [slice(first, first + width) for first in range(0, length, width)]
+    held = fixed[bundle.indices] if len(parts) == 1 else None
+
+    def observed(direction: Floats, less: Floats | None = None) -> Floats:
+        """For each row the sum over its entries of `(less - fixed_i · direction) fixed_i`."""
+        total = np.zeros_like(direction)
+        for part in parts:
+            theirs = fixed[bundle.indices[:, part]] if held is None else held
+            dots = np.matmul(theirs, direction[:, :, None])[:, :, 0]
+            weights = dots if less is None else less[:, part] - dots
+            total += np.matmul((weights * bundle.stored[:, part])[:, None, :], theirs)[:, 0, :]
+        return total
+
+    residual = observed(solution, bundle.values)
+    residual -= solution @ gram + ridge * solution
+    direction = residual.copy()
+    power = np.vecdot(residual, residual)
+    for step in range(steps):
+        image = observed(direction)
+        image += direction @ gram
+        image += ridge * direction
+        length_of_step = (power / np.maximum(np.vecdot(direction, image), 1e-20))[:, None]
+        solution += length_of_step * direction
+        if step == steps - 1:
+            break
+        residual -= length_of_step * image
+        before, power = power, np.vecdot(residual, residual)
+        direction *= (power / np.maximum(before, 1e-20))[:, None]
+        direction += residual
+    return solution
 
 
 SPACE = {

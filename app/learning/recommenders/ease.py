@@ -11,7 +11,13 @@ from scipy.sparse import coo_array, csr_array
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.contributions import through_links
-from app.learning.recommenders.ridge import BYTES_PER_ENTRY, block_weights, kept_weights, ridge_weights
+from app.learning.recommenders.ridge import (
+    BYTES_PER_ENTRY,
+    block_weights,
+    gram_matrix,
+    kept_weights,
+    ridge_weights,
+)
 from app.learning.recommenders.sparse import (
     aged,
     csr_from_arrays,
@@ -131,7 +137,7 @@ def fit(config: EASEConfig, dataset: Dataset, rng: np.random.Generator) -> EASE:
             shape=(dataset.n_items, dataset.n_items),
         )
         return EASE(config.recency, covered, narrow(csr_array(everywhere)), dataset.n_items)
-    gram = np.asarray((kept.T @ kept).toarray(order="F"), dtype=np.float32)
+    gram = gram_matrix(kept)
     squares = np.diag(gram).copy()
     ridge = config.regularization * squares.mean() + noise * squares
     return EASE(config.recency, covered, ridge_weights(gram, ridge), dataset.n_items)

@@ -140,6 +140,7 @@ def _once(histories: Histories) -> Occasions:
     return Occasions(days, histories.ages, histories.ages)
 
 
-SPACE = {"horizon": (60.0, 7.0, 180.0), "prior": (20.0,)}
+# Not far ahead: within half a year everything is due, and nothing tells what is due now.
+SPACE = {"horizon": (7.0, 30.0), "prior": (20.0,)}
 
 FAMILY = Family("repeat", "buy_again", RepeatConfig, fit, Repeat, SPACE)

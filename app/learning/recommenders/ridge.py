@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.sparse import coo_array, csc_array, csr_array
 from sklearn.utils.extmath import randomized_svd
+from sklearn.utils.sparsefuncs import sparse_matmul_to_dense
 
 from app.learning.recommenders.base import NotEnoughData
 from app.learning.recommenders.sparse import narrow
@@ -23,6 +24,13 @@ _FACTORS = 32
 _LEAST_KEPT = 10
 _SAMPLE = 5
 """Blocks from which the threshold is read."""
+
+
+def gram_matrix(matrix: csr_array) -> Floats:
+    """`matrix.T @ matrix`, `(n_columns, n_columns)` in Fortran order."""
+    matrix = csr_array(matrix.astype(np.float32, copy=False))
+    dense: Floats = sparse_matmul_to_dense(csr_array(matrix.T), matrix)
+    return dense.T
 
 
 def ridge_weights(gram: Floats, ridge: Floats) -> Floats:
@@ -84,8 +92,7 @@ def block_weights(
     def solve(number: int) -> tuple[NDArray[np.int64], Floats]:
         core = groups[number]
         members = np.concatenate([core, _related(columns, squares, core, block - len(core))])
-        some = csr_array(columns[:, members])
-        gram = np.asarray((some.T @ some).toarray(order="F"), dtype=np.float32)
+        gram = gram_matrix(csr_array(columns[:, members]))
         return members, ridge_weights(gram, ridge[members])[:, : len(core)]
 
     # One threshold for all, read off some groups: frequent items need many weights, rare ones few.

@@ -20,6 +20,8 @@ Indices = NDArray[np.int64] | NDArray[np.int32]
 
 CHUNK_ENTRIES = 2_000_000
 """Most stored entries of one chunk's product: about 25 MB, 200 MB with all that is computed of it."""
+_PADDED_CELLS = 262_144
+"""Values that are partitioned at once."""
 
 
 @dataclass(frozen=True)
@@ -82,44 +84,56 @@ def strongest(matrix: csr_array, k: int) -> csr_array:
     Float32 with columns in ascending order. No loop over rows: rows of about the same length are padded
     into one block and partitioned together.
     """
-    values = matrix.data.astype(np.float32)
-    positive = values > 0
-    rows, columns, values = entry_rows(matrix)[positive], matrix.indices[positive], values[positive]
-    n_rows = matrix.shape[0]
-    lengths = np.bincount(rows, minlength=n_rows)
-    keep = _keep_largest(rows, columns, values, lengths, k)
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=n_rows))])
-    pruned = csr_array((values[keep], columns[keep], indptr), shape=matrix.shape)
-    pruned.sort_indices()
-    return narrow(pruned)
+    values = matrix.data.astype(np.float32, copy=False)
+    lengths = np.diff(matrix.indptr)
+    least = _largest_but(values, matrix.indptr, lengths, k)
+    kept = np.flatnonzero(values >= np.repeat(least, lengths))
+    indptr = np.searchsorted(kept, matrix.indptr)
+    pruned = csr_array((values[kept], matrix.indices[kept], indptr), shape=matrix.shape)
+    if matrix.has_sorted_indices:
+        pruned.has_sorted_indices = True
+    elif pruned.nnz > matrix.shape[1]:
+        # Transposing twice sorts, in linear time.
+        pruned = csr_array(pruned.tocsc())
+    else:
+        pruned.sort_indices()
+    return narrow(_without_surplus(pruned, least, k))
 
 
-def _keep_largest(
-    rows: NDArray[np.int64],
-    columns: NDArray[np.int32],
-    values: NDArray[np.float32],
-    lengths: NDArray[np.int64],
-    k: int,
-) -> NDArray[np.bool_]:
-    """Which of the entries (ordered by row) are among the `k` largest of their row."""
-    threshold = np.full(len(lengths), -np.inf, dtype=np.float32)
-    widths = np.exp2(np.ceil(np.log2(np.maximum(lengths, 1)))).astype(np.int64)
-    widths[lengths <= k] = 0
-    for width in np.unique(widths[widths > 0]):
-        members = widths == width
-        block = np.full((int(members.sum()), int(width)), -np.inf, dtype=np.float32)
-        block[np.arange(width) < lengths[members][:, None]] = values[members[rows]]
-        threshold[members] = np.partition(block, width - k, axis=1)[:, width - k]
-    bound = threshold[rows]
-    keep = values > bound
-    # At the threshold itself there may be more entries than room: the lowest columns get it.
-    tied = np.flatnonzero(values == bound)
-    tied = tied[np.lexsort((columns[tied], rows[tied]))]
+def _largest_but(
+    values: NDArray[np.float32], indptr: Indices, lengths: Indices, k: int
+) -> NDArray[np.float32]:
+    """The `k`-th largest value of each row where that is positive, else the least positive number."""
+    least = np.full(len(lengths), np.finfo(np.float32).smallest_subnormal, dtype=np.float32)
+    long = np.flatnonzero(lengths > k)
+    # Doubling widths: a row is padded to twice its length at most.
+    widths = np.left_shift(1, np.ceil(np.log2(lengths[long])).astype(np.int64))
+    for width in np.unique(widths):
+        place = np.arange(width)
+        members = long[widths == width]
+        step = max(1, _PADDED_CELLS // int(width))
+        for first in range(0, len(members), step):
+            rows = members[first : first + step]
+            block = values[np.minimum(indptr[rows][:, None] + place, len(values) - 1)]
+            block[place >= lengths[rows][:, None]] = -np.inf
+            block.partition(width - k, axis=1)
+            least[rows] = np.maximum(least[rows], block[:, width - k])
+    return least
+
+
+def _without_surplus(matrix: csr_array, least: NDArray[np.float32], k: int) -> csr_array:
+    """The matrix without the last of each row's entries that equal its least, down to `k` entries."""
+    surplus = np.maximum(np.diff(matrix.indptr) - k, 0)
+    if not surplus.any():
+        return matrix
+    rows = entry_rows(matrix)
+    tied = np.flatnonzero((matrix.data == least[rows]) & (surplus > 0)[rows])
     row = rows[tied]
-    place = np.arange(len(tied)) - np.searchsorted(row, row, side="left")
-    room = k - np.bincount(rows[keep], minlength=len(lengths))
-    keep[tied[place < room[row]]] = True
-    return keep
+    after = np.searchsorted(row, row, side="right") - np.arange(len(tied))
+    keep = np.ones(matrix.nnz, dtype=np.bool_)
+    keep[tied[after <= surplus[row]]] = False
+    indptr = np.concatenate([[0], np.cumsum(np.minimum(np.diff(matrix.indptr), k))])
+    return csr_array((matrix.data[keep], matrix.indices[keep], indptr), shape=matrix.shape)
 
 
 Weigh = Callable[[slice, csr_array], Floats]
@@ -138,26 +152,30 @@ def nearest(
     transposed = narrow(csr_array(vectors.T) if others is None else others)
     vectors = narrow(vectors)
     parts: list[csr_array] = []
-    for chunk in chunks(vectors):
+    for chunk in chunks(meetings(vectors)):
         product = csr_array(vectors[chunk] @ transposed)
         if weigh is not None:
             product.data = weigh(chunk, product)
-        product.data[entry_rows(product) + chunk.start == product.indices] = 0.0
+        oneself = np.arange(chunk.start, chunk.stop, dtype=np.int32)
+        product.data[np.repeat(oneself, np.diff(product.indptr)) == product.indices] = 0.0
         parts.append(strongest(product, k))
     return narrow(csr_array(vstack(parts, format="csr")))
 
 
-def chunks(vectors: csr_array, entries: int | None = None) -> Iterator[slice]:
-    """Runs of rows whose part of `vectors @ vectors.T` holds about `entries` at most.
+def meetings(vectors: csr_array) -> Floats:
+    """With how many rows each row shares a dimension at most, `(n,)`.
 
-    A row's part has no more entries than there are multiplications or columns; a chunk may pass the
-    bound by one row.
+    That is no more than there are multiplications or rows.
     """
     n_rows = int(vectors.shape[0])
     shared = np.bincount(vectors.indices, minlength=vectors.shape[1])
     work = np.bincount(entry_rows(vectors), weights=shared[vectors.indices], minlength=n_rows)
-    cumulative = np.cumsum(np.minimum(work, n_rows))
-    group = cumulative // (entries or CHUNK_ENTRIES)
-    edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), n_rows]
+    return np.minimum(work, n_rows)
+
+
+def chunks(lengths: Floats, entries: int | None = None) -> Iterator[slice]:
+    """Runs of rows of these lengths that hold about `entries` at most; a run may pass it by one row."""
+    group = np.cumsum(lengths) // (entries or CHUNK_ENTRIES)
+    edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(lengths)]
     for start, stop in pairwise(edges):
         yield slice(start, stop)

@@ -87,15 +87,30 @@ def aged(histories: Histories, recency: float | None) -> csr_array:
 
 
 def most_recent_histories(histories: Histories, limit: int) -> Histories:
-    """Histories cut to the `limit` most recent items of each row, with their ages."""
+    """Histories cut to the `limit` most recent items of each row, with their ages; seen is what was seen."""
+    return _cut(histories, histories.ages, limit)
+
+
+def earliest_histories(histories: Histories, limit: int) -> Histories:
+    """Histories cut to the first `limit` items of each row, as if the latest of them were of this moment."""
+    cut = _cut(histories, -histories.ages, limit)
+    latest = np.full(len(cut), np.inf, dtype=np.float32)
+    rows = entry_rows(cut.matrix)
+    np.minimum.at(latest, rows, cut.ages)
+    return replace(cut, ages=cut.ages - latest[rows])
+
+
+def _cut(histories: Histories, ages: NDArray[np.float32], limit: int) -> Histories:
+    """The `limit` items of each row that have the lowest of the given ages."""
     marked = csr_array(
         (np.arange(1, histories.matrix.nnz + 1), histories.matrix.indices, histories.matrix.indptr),
         shape=histories.matrix.shape,
     )
-    kept = most_recent(Histories(marked, histories.ages), limit)
+    kept = most_recent(Histories(marked, ages), limit)
     places = np.asarray(kept.data, dtype=np.int64) - 1
     matrix = csr_array((histories.matrix.data[places], kept.indices, kept.indptr), shape=kept.shape)
-    return replace(histories, matrix=matrix, ages=histories.ages[places])
+    seen = histories.matrix if histories.seen is None else histories.seen
+    return replace(histories, matrix=matrix, ages=histories.ages[places], seen=seen)
 
 
 def shared_histories(dataset: Dataset, half_life: float | None = None) -> Histories:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,26 @@ def test_purchases_within_the_pause_are_one_basket() -> None:
     assert names == [["bread", "milk", "tea"], ["tea"], ["milk"], ["bread", "tea"]]
     assert len(baskets_of(shop.dataset, pause_minutes=15)) == 6
     assert len(baskets_of(shop.dataset, pause_minutes=0)) == 6
+
+
+def test_lines_of_an_order_are_one_basket_whenever_they_came() -> None:
+    shop = world(
+        [
+            ("ann", "tea", "purchase", 2.0),
+            ("ann", "milk", "purchase", 2.0 - MINUTE),
+            ("ann", "bread", "purchase", 1.0),
+            ("ann", "cake", "purchase", 2.0),
+            ("bob", "tea", "purchase", 2.0),
+        ]
+    ).dataset
+    numbers = {("ann", "tea"): 1, ("ann", "milk"): 0, ("ann", "bread"): 1}
+    order = np.full(len(shop.log), -1, dtype=np.int32)
+    items, users = ("bread", "cake", "milk", "tea"), ("ann", "bob")
+    for place, (user, item) in enumerate(zip(shop.log.subject.tolist(), shop.log.item.tolist(), strict=True)):
+        order[place] = numbers.get((users[user], items[item]), -1)
+    with_orders = replace(shop, log=replace(shop.log, order=order))
+    found = sorted([items[item] for item in basket] for basket in _sets(baskets_of(with_orders)))
+    assert found == [["bread", "tea"], ["cake"], ["milk"], ["tea"]]
 
 
 @pytest.mark.parametrize("weights", [{"view": 1.0}, {"view": 1.0, "purchase": 5.0}])

@@ -77,7 +77,7 @@ def test_days_and_dayparts() -> None:
     assert row["weekend_share"] == 1
     assert row["evening_share"] == row["night_share"] == 0.5
     assert row["morning_share"] == row["afternoon_share"] == 0
-    assert row["service_recency_days"] == row["purchase_recency_days"] == row["tenure_days"]
+    assert row["service_recency_days"] == row["purchase_recency_days"] == 80, "never: since the shop began"
 
 
 def test_as_of_a_moment_nothing_later_counts() -> None:

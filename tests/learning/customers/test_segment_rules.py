@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from app.learning.customers.features import FeatureTable
-from app.learning.customers.segments.rule_language import RuleError, parse_rule
-from app.learning.customers.segments.rule_matching import columns_of, fields, matches
+from app.learning.customers.segments.rule_language import parse_rule
+from app.learning.customers.segments.rule_matching import columns_of, matches
 from app.learning.customers.segments.rule_segments import RuleSegments, RuleSegmentsConfig, fit_rule_segments
+from app.learning.filtering.tree import FilterError, fields
 
 NUMBERS = [-1.0, 0.0, 0.5, 2.0, float("nan")]
 TEXTS = ["", "DE", "it's", 'a "b" \\ c']
@@ -118,7 +119,7 @@ def test_any_text_is_understood_or_refused_with_a_place(text: str) -> None:
     refused = None
     try:
         matches(parse_rule(text), COLUMNS, N)
-    except RuleError as error:
+    except FilterError as error:
         refused = error
     if refused is not None:
         assert 1 <= refused.column <= len(text) + 1
@@ -145,6 +146,9 @@ def test_and_binds_more_than_or_and_not_most() -> None:
         ("x < 3 and (y > 2", 17, "the ( of column 11 is not closed"),
         ("x < 3 and and y > 2", 11, "found 'and'"),
         ("x < 3; drop", 6, "';' has no meaning here"),
+        ("x in 1", 3, "expected one of =, ==, !=, <, <=, >, >=, found 'in'"),
+        ("x = [1]", 5, "'[' has no meaning here"),
+        ("x < $most", 5, "'$' has no meaning here"),
         ("x < 3 and country = 'DE", 21, "the quote ' is not closed"),
         ("x < 12abc", 5, "'12abc' is neither a number nor a name"),
         ("x < 1e999", 5, "too large"),
@@ -160,7 +164,7 @@ def test_and_binds_more_than_or_and_not_most() -> None:
     ],
 )
 def test_errors_say_where_and_what(text: str, column: int, message: str) -> None:
-    with pytest.raises(RuleError) as error:
+    with pytest.raises(FilterError) as error:
         matches(parse_rule(text), COLUMNS, N)
     assert error.value.column == column
     assert message in str(error.value)

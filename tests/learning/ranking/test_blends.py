@@ -26,10 +26,10 @@ BLENDS = Blends(
     [
         (0, 0.0, False, False, "cold"),
         (2, 99.0, True, False, "cold"),
-        (2, 99.0, True, True, "social"),
-        (3, 30.0, False, True, "usual"),
-        (3, 30.0, True, False, "new"),
-        (3, 31.0, True, False, "idle"),
+        (3, 99.0, True, True, "social"),
+        (4, 30.0, False, True, "usual"),
+        (4, 30.0, True, False, "new"),
+        (4, 31.0, True, False, "idle"),
     ],
 )
 def test_who_gets_which(known: int, idle: float, exclude_seen: bool, tied: bool, name: str) -> None:

@@ -24,7 +24,7 @@ def test_a_cold_item_has_the_mean_of_its_parents_times_how_near_and_how_far_trus
     assert cold.items.tolist() == [3], "item 2 is like nothing"
     scores = cold.lend(np.array([[1.0, 0.2, 0.0, 0.0], [0.0, 0.0, 0.0, 0.3]], dtype=np.float32))
     mean = (0.2 * 1.0 + 0.6 * 0.2) / 0.8
-    np.testing.assert_allclose(scores[0], [1.0, 0.2, 0.0, 0.5 * 0.6 * mean], rtol=1e-6)
+    np.testing.assert_allclose(scores[0], [1.0, 0.2, 0.0, 0.5 * 0.6 / 0.7 * mean], rtol=1e-6)
     np.testing.assert_allclose(scores[1], [0.0, 0.0, 0.0, 0.3], rtol=1e-6)
 
 

@@ -36,6 +36,8 @@ class ItemFacts:
     """Of each item, `(n_items,)`; -1: none."""
     usual_price: Floats
     """Median price of each item, `(n_items,)`; NaN where none is known."""
+    begins: Ints
+    """Moment of the shop's first event, ms, `(1,)`: what never happened lies at least so far back."""
 
     def with_unknown(self, n: int) -> Self:
         """With `n` more items at the end, of which nothing is known."""
@@ -54,12 +56,19 @@ class _Shop:
     event_names: tuple[str, ...]
     items: ItemFacts
 
+    @property
+    def never(self) -> float:
+        """Days since the shop's first event, for what never happened."""
+        return max(0.0, (self.as_of - int(self.items.begins[0])) / DAY_MS)
+
 
 def item_facts(dataset: Dataset, as_of: int | None = None) -> ItemFacts:
     """Facts of the items from the log before `as_of` (ms; None: all of it)."""
     log = dataset.log.where(_until(dataset, as_of))
     bought = log.where(_happened(dataset.event_names, log, "purchase"))
-    return ItemFacts(_categories(dataset.items.categories), _usual_prices(bought, dataset.n_items))
+    end = dataset.as_of if as_of is None else as_of
+    begins = np.array([log.occurred_at[0] if len(log) else end], dtype=np.int64)
+    return ItemFacts(_categories(dataset.items.categories), _usual_prices(bought, dataset.n_items), begins)
 
 
 def customer_features(
@@ -149,7 +158,9 @@ def _columns(log: InteractionLog, first: int, n: int, shop: _Shop) -> dict[str, 
         "service_contacts": count(user[service], n),
         "complaints": count(user[complaint], n),
         "service_recency_days": np.where(
-            count(user[service], n) > 0, _newest(user[service], age[service], n), tenure
+            count(user[service], n) > 0,
+            _newest(user[service], age[service], n),
+            np.where(known, shop.never, 0),
         ),
         **_visits(log, user, shop, n),
     }
@@ -160,14 +171,15 @@ def _buying(
     log: InteractionLog, user: Ints, age: Floats, columns: dict[str, Floats], shop: _Shop
 ) -> dict[str, Floats]:
     """What was bought, when and for how much."""
-    n, tenure = len(columns["tenure_days"]), columns["tenure_days"]
+    n = len(columns["tenure_days"])
     purchase = _happened(shop.event_names, log, "purchase")
     refund = _happened(shop.event_names, log, "refund")
     viewed = _happened(shop.event_names, log, "view_item", "select_item")
     amount = log.price.astype(np.float64) * log.quantity
     amount = np.where(np.isfinite(amount), amount, 0.0)
     signed = np.where(purchase, amount, 0.0) - np.where(refund, amount, 0.0)
-    monetary = total(user, signed, n)
+    # To a millionth of the currency: what sums of floats leave over is on no price tag.
+    monetary = np.round(total(user, signed, n), 6)
     refunds, views = count(user[refund], n), count(user[viewed], n)
     log, user, age, amount = log.where(purchase), user[purchase], age[purchase], amount[purchase]
     day = log.occurred_at // DAY_MS
@@ -177,7 +189,8 @@ def _buying(
     new_day = changes(user, day)
     day_user, frequency = user[new_day], count(user[new_day], n)
     median, spread = gaps(day_user, day[new_day], n)
-    recency = np.where(frequency > 0, _newest(user, age, n), tenure)
+    never = np.where(columns["interactions"] > 0, shop.never, 0.0)
+    recency = np.where(frequency > 0, _newest(user, age, n), never)
     gap = np.where(frequency >= 2, median, recency)
     # The newest purchase of a day decides whether the day is in a window; a day's rows are in order of time.
     last_of_day = np.append(new_day[1:], True) if len(user) else new_day

@@ -26,7 +26,9 @@ FEATURES: Final = (
     Feature("refund_share", "share", "Refunds per item line bought, at most 1; 0 if none was"),
     Feature("recent_share", "share", "Interactions of the last 30 days among all"),
     Feature(
-        "purchase_recency_days", "days", "Time since the last purchase; without one, since the first visit"
+        "purchase_recency_days",
+        "days",
+        "Time since the last purchase; without one, since the shop's first event",
     ),
     Feature("purchase_tenure_days", "days", "Time since the first purchase; 0 without one"),
     Feature(
@@ -81,7 +83,7 @@ FEATURES: Final = (
     Feature(
         "service_recency_days",
         "days",
-        "Time since the last contact with the service; without one, since the first visit",
+        "Time since the last contact with the service; without one, since the shop's first event",
     ),
 )
 """All features, in the order of the columns. Unless a window is named, all of the history counts."""

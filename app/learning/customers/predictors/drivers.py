@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 DRIVERS: Final = 3
+_COUNTED: Final = (
+    ("frequency", "no purchase so far", ("purchase_", "basket_")),
+    ("service_contacts", "no contact with the service", ("service_",)),
+)
+"""A count, what to say where it is 0, and beginnings of the features that then have no value of their own."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +30,18 @@ class Driver:
     direction: Literal["raises", "lowers"]
     contribution: float
     """On the model's own scale: log-odds, probability or amount, before calibration."""
+    never: str = ""
+    """What to say instead of a value where nothing has happened that it could be of."""
 
     def describe(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "never"}
 
     @property
     def words(self) -> str:
         """The feature and the customer's value of it."""
+        if self.never:
+            return self.never
         label = short(self.label)
         if self.unit == "yes or no":
             return f"{label} ({'yes' if self.value > 0 else 'no'})"
@@ -43,6 +52,15 @@ class Driver:
         number = f"{self.value:,.1f}".removesuffix(".0")
         # The money's name is the shop's; what calls it "currency" says nothing.
         return f"{label} ({number})" if self.unit in ("", "currency") else f"{label} ({number} {self.unit})"
+
+
+def _never(names: Sequence[str], values: Floats) -> dict[str, str]:
+    """By feature what to say where nothing has happened that it could be of."""
+    said: dict[str, str] = {}
+    for count, words, starts in _COUNTED:
+        if count in names and values[names.index(count)] == 0:
+            said |= {name: words for name in names if name.startswith(starts) and name != count}
+    return said
 
 
 def short(label: str) -> str:
@@ -57,6 +75,7 @@ def strongest(
     order = np.argsort(-np.abs(contributions), axis=1, kind="stable")[:, :DRIVERS]
     found = []
     for row, places in enumerate(order.tolist()):
+        never = _never(names, values[row])
         found.append(
             [
                 Driver(
@@ -66,6 +85,7 @@ def strongest(
                     float(values[row, place]),
                     "raises" if contributions[row, place] > 0 else "lowers",
                     float(contributions[row, place]),
+                    never.get(names[place], ""),
                 )
                 for place in places
                 if contributions[row, place] != 0

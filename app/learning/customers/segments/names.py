@@ -66,7 +66,7 @@ class Distinction:
             if self.centre <= 0:
                 return "not yet buyers"
             if self.centre <= 1:
-                return "one-time buyers"
+                return "at most one purchase"
         plain = self.feature.replace("_", " ")
         high, low = _WORDS.get(self.feature, (f"high {plain}", f"low {plain}"))
         return high if self.direction == "high" else low

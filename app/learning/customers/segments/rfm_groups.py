@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 GROUPS: Final = (
-    ("champions", "bought lately, often and for much"),
-    ("loyal", "buy often, and not long ago"),
-    ("potential loyalists", "bought lately and have come back"),
-    ("new", "bought for the first time, just now"),
-    ("promising", "bought once, not long ago"),
+    ("champions", "bought most recently, most often and for most"),
+    ("loyal", "buy often, and lately"),
+    ("potential loyalists", "bought lately, not yet as often as others"),
+    ("new", "bought most recently, and least often"),
+    ("promising", "bought lately, and least often"),
     ("need attention", "were good customers and begin to stay away"),
     ("about to sleep", "bought little, some time ago"),
     ("at risk", "bought often or for much, long ago"),
@@ -18,7 +18,7 @@ GROUPS: Final = (
     ("hibernating", "bought little, long ago"),
     ("lost", "bought little, longest ago"),
 )
-"""Name and meaning, the best first."""
+"""Name and meaning, the best first. All is beside the shop's other customers, for scores are fifths of them."""
 
 _LETTERS: Final = "CLYNPASRXHO"
 """Champions, Loyal, potential loYalists, New, Promising, need Attention, about to Sleep, at Risk, cannot lose

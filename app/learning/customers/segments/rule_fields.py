@@ -5,15 +5,15 @@ An attribute is read as what the filter compares it with, so that one customer i
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.customers.features import FEATURES, Feature
-from app.learning.customers.segments.rule_language import Comparison, Field, Not, Rule, RuleError, Value
 from app.learning.customers.segments.rule_matching import matches
+from app.learning.filtering.tree import Field, Filter, FilterError, Operand, Value, comparisons
 
 Kind = Literal["number", "text", "yes or no"]
 Kinds = Mapping[str, Mapping[str, int]]
@@ -41,14 +41,14 @@ LONGEST_TEXT: Final = 200
 _A: Final[Mapping[str, str]] = {"number": "a number", "text": "a text", "yes or no": "yes or no"}
 
 
-def compared_kinds(rule: Rule) -> dict[str, Kind]:
-    """What each attribute of a rule is read as; raises `RuleError` where it is compared as two kinds.
+def compared_kinds(rule: Filter) -> dict[str, Kind]:
+    """What each attribute of a rule is read as; raises `FilterError` where it is compared as two kinds.
 
     An attribute that is compared with another attribute alone is a number.
     """
     found: dict[str, Kind] = {}
     rest: list[Field] = []
-    for comparison in _comparisons(rule):
+    for comparison in comparisons(rule):
         for side, other in ((comparison.left, comparison.right), (comparison.right, comparison.left)):
             if not isinstance(side, Field) or side.name in LEARNED:
                 continue
@@ -58,22 +58,22 @@ def compared_kinds(rule: Rule) -> dict[str, Kind]:
             kind: Kind = "number" if isinstance(other, Field) else _literal_kind(other)
             before = found.setdefault(side.name, kind)
             if before != kind:
-                raise RuleError(side.column, f"'{side.name}' is compared as {_A[before]} and as {_A[kind]}")
+                raise FilterError(side.place, f"'{side.name}' is compared as {_A[before]} and as {_A[kind]}")
     for field in rest:
         found.setdefault(field.name, "number")
     return found
 
 
-def check_names(rule: Rule, kinds: Kinds | None) -> None:
-    """Raises `RuleError` for a name that is not there, and where things of different kinds are compared.
+def check_names(rule: Filter, kinds: Kinds | None) -> None:
+    """Raises `FilterError` for a name that is not there, and where things of different kinds are compared.
 
     Without `kinds` (nothing is known of the attributes) any attribute is taken as it is compared.
     """
     compared = compared_kinds(rule)
-    for comparison in _comparisons(rule):
+    for comparison in comparisons(rule):
         for side in (comparison.left, comparison.right):
             if isinstance(side, Value) and isinstance(side.value, str) and len(side.value) > LONGEST_TEXT:
-                raise RuleError(side.column, f"a text may have {LONGEST_TEXT} characters")
+                raise FilterError(side.place, f"a text may have {LONGEST_TEXT} characters")
             if isinstance(side, Field) and kinds is not None:
                 _check_kind(side, compared, kinds)
     attributes: dict[str, Kind] = dict.fromkeys(kinds or {}, "number")
@@ -83,9 +83,9 @@ def check_names(rule: Rule, kinds: Kinds | None) -> None:
     matches(rule, columns | {name: np.empty(0) for name in LEARNED}, 0)
 
 
-def text_width(rule: Rule) -> int:
+def text_width(rule: Filter) -> int:
     """Characters by which texts are told apart from all that the rule compares them with."""
-    sides = [side for comparison in _comparisons(rule) for side in (comparison.left, comparison.right)]
+    sides = [side for comparison in comparisons(rule) for side in (comparison.left, comparison.right)]
     values = [side.value for side in sides if isinstance(side, Value)]
     return 1 + max((len(value) for value in values if isinstance(value, str)), default=0)
 
@@ -135,20 +135,10 @@ def _check_kind(field: Field, compared: Mapping[str, Kind], kinds: Kinds) -> Non
     if held and not held.get(compared[field.name]):
         usual = max(held, key=lambda kind: held[kind])
         wanted = compared[field.name]
-        raise RuleError(field.column, f"'{field.name}' is {_A[usual]} here, and compared as {_A[wanted]}")
+        raise FilterError(field.place, f"'{field.name}' is {_A[usual]} here, and compared as {_A[wanted]}")
 
 
-def _comparisons(rule: Rule) -> Iterator[Comparison]:
-    if isinstance(rule, Comparison):
-        yield rule
-    elif isinstance(rule, Not):
-        yield from _comparisons(rule.part)
-    else:
-        for part in rule.parts:
-            yield from _comparisons(part)
-
-
-def _literal_kind(value: Value) -> Kind:
-    if isinstance(value.value, bool):
+def _literal_kind(side: Operand) -> Kind:
+    if isinstance(side, Value) and isinstance(side.value, bool):
         return "yes or no"
-    return "text" if isinstance(value.value, str) else "number"
+    return "text" if isinstance(side, Value) and isinstance(side.value, str) else "number"

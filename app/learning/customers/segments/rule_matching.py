@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.customers.features import FeatureTable
-from app.learning.customers.segments.rule_language import (
+from app.learning.filtering.tree import (
     And,
     Comparison,
     Field,
+    Filter,
+    FilterError,
     Not,
+    Operand,
     Operator,
-    Rule,
-    RuleError,
     Value,
 )
 
@@ -47,10 +48,10 @@ def columns_of(features: FeatureTable, attributes: Columns | None = None) -> dic
     return {**(attributes or {}), **found}
 
 
-def matches(rule: Rule, columns: Columns, n_users: int) -> Mask:
+def matches(rule: Filter, columns: Columns, n_users: int) -> Mask:
     """Whom the rule matches, `(n_users,)`; a comparison with an unknown value is false, its `not` true.
 
-    Raises `RuleError` for a name that is not there, and where things of different kinds are compared.
+    Raises `FilterError` for a name that is not there, and where things of different kinds are compared.
     """
     if isinstance(rule, Comparison):
         return _compare(rule, columns, n_users)
@@ -61,34 +62,27 @@ def matches(rule: Rule, columns: Columns, n_users: int) -> Mask:
     return np.asarray(combine.reduce(parts))
 
 
-def fields(rule: Rule) -> set[str]:
-    """Names that the rule reads."""
-    if isinstance(rule, Comparison):
-        return {side.name for side in (rule.left, rule.right) if isinstance(side, Field)}
-    if isinstance(rule, Not):
-        return fields(rule.part)
-    return set[str]().union(*(fields(part) for part in rule.parts))
-
-
 def _compare(rule: Comparison, columns: Columns, n_users: int) -> Mask:
     left, right = _operand(rule.left, columns), _operand(rule.right, columns)
     kind, other = _kind(left), _kind(right)
     if kind != other:
         said = f"{_name(rule.left)} is {kind}, {_name(rule.right)} is {other}; they cannot be compared"
-        raise RuleError(rule.right.column, said)
+        raise FilterError(rule.right.place, said)
     if kind != "a number" and rule.operator not in ("=", "!="):
-        raise RuleError(rule.column, f"{_name(rule.left)} is {kind}; it can only be compared by = and !=")
+        raise FilterError(rule.place, f"{_name(rule.left)} is {kind}; it can only be compared by = and !=")
     known = _known(left) & _known(right)
     return np.broadcast_to(_OPERATIONS[rule.operator](left, right) & known, (n_users,)).copy()
 
 
-def _operand(side: Field | Value, columns: Columns) -> NDArray[Any]:
+def _operand(side: Operand, columns: Columns) -> NDArray[Any]:
     if isinstance(side, Value):
         return np.array(side.value)
+    if not isinstance(side, Field):
+        raise FilterError(side.place, "customers are compared with single values")
     if side.name not in columns:
         near = get_close_matches(side.name, columns, n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(sorted(columns))}"
-        raise RuleError(side.column, f"there is no feature or attribute '{side.name}'{hint}")
+        raise FilterError(side.place, f"there is no feature or attribute '{side.name}'{hint}")
     return np.asarray(columns[side.name])
 
 
@@ -105,5 +99,5 @@ def _known(column: NDArray[Any]) -> Mask:
     )
 
 
-def _name(side: Field | Value) -> str:
-    return f"'{side.name}'" if isinstance(side, Field) else f"'{side.value}'"
+def _name(side: Operand) -> str:
+    return f"'{side.value}'" if isinstance(side, Value) else f"'{getattr(side, 'name', '')}'"

@@ -74,7 +74,7 @@ class RuleSegments:
         return self.found.sizes
 
     def assign(self, features: FeatureTable, attributes: Columns | None = None) -> NDArray[np.bool_]:
-        """Whom each filter matches now, `(n_filters, n_users)`; raises `RuleError` for unknown names."""
+        """Whom each filter matches now, `(n_filters, n_users)`; raises `FilterError` for unknown names."""
         return _members(self.config, features, attributes)
 
     def describe(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class RuleSegments:
 def fit_rule_segments(
     config: RuleSegmentsConfig, features: FeatureTable, attributes: Columns | None = None
 ) -> RuleSegments:
-    """Whom the filters match, and what sets them apart. Raises `RuleError` for a name that is not there.
+    """Whom the filters match, and what sets them apart. Raises `FilterError` for a name that is not there.
 
     A segment may be empty. A customer of whom nothing is known can be in one by attributes; such customers
     count in its size, but not in what sets it apart.

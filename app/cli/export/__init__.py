@@ -1,0 +1,1 @@
+"""`vitrine export`: data and figures as files."""

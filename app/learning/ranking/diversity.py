@@ -1,0 +1,42 @@
+"""Lists that are not all alike: maximal marginal relevance."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+LOOKED_AT: Final = 200
+"""Candidates that are compared with each other, the best ones."""
+
+
+def diverse_order(
+    scores: NDArray[np.float32], similarity: NDArray[np.float32], diversity: float
+) -> Iterator[int]:
+    """Places of candidates, each time the best that is least like those before it.
+
+    Maximal marginal relevance (Carbonell & Goldstein 1998). `scores` are `(n,)`, positive and descending;
+    `similarity` is `(n, n)`, 0 to 1. With `diversity` 0 the order stays, with 1 only unlikeness counts. Of
+    equals comes the one that scores higher.
+    """
+    relevance = (1 - diversity) * scores / max(float(scores.max(initial=0)), 1e-30)
+    likest = np.zeros(len(scores), dtype=np.float64)
+    left = np.ones(len(scores), dtype=np.bool_)
+    for _ in range(len(scores)):
+        place = int(np.argmax(np.where(left, relevance - diversity * likest, -np.inf)))
+        yield place
+        left[place] = False
+        likest = np.maximum(likest, similarity[place])
+
+
+def likeness(similarities: csr_array, items: NDArray[np.int64]) -> NDArray[np.float32]:
+    """How alike some items are, `(n, n)`, from the neighbours of each item, `(n_items, n_items)`.
+
+    0 between items neither of which is a neighbour of the other, and for items beyond the matrix.
+    """
+    found = np.zeros((len(items), len(items)), dtype=np.float32)
+    known = np.flatnonzero(items < similarities.shape[0])
+    columns = items[known]
+    found[np.ix_(known, known)] = csr_array(csr_array(similarities[columns])[:, columns]).toarray()
+    return np.clip(np.maximum(found, found.T), 0, 1)

@@ -1,0 +1,1 @@
+"""Data and figures as tables for files: built from what the services answer, row by row."""
