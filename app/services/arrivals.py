@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 from sqlalchemy import Connection
 
-from app.db.queries.items import items_by_key
+from app.db.queries.items import changed_keys, items_by_key
 from app.db.rows import AnyRow
 from app.learning.dataset import ItemTable
 from app.learning.ranking.cold_items import inherit, parents
@@ -30,25 +30,33 @@ class Arrivals:
         self._version = version
         self._seen = 0
         """Positions of the catalogue that were looked at."""
+        self._revision = -1
+        """Of the catalogue, up to which they were looked at."""
         self._waiting: list[int] = []
-        self._positions = np.empty(0, dtype=np.int64)
-        self._parents = empty(0, version.n_items)
+        self._taken_in = (np.empty(0, dtype=np.int64), empty(0, version.n_items))
+        """Positions and shares of their parents: one reference, so that readers see both of one moment."""
         self._lock = threading.Lock()
 
-    def behind(self, size: int) -> bool:
-        """Whether a catalogue of this size holds something that was not looked at."""
-        return size != self._seen or bool(self._waiting)
+    def behind(self, size: int, revision: int) -> bool:
+        """Whether a catalogue of this size and revision holds something that was not looked at."""
+        return size != self._seen or revision != self._revision or bool(self._waiting)
 
-    def refresh(self, connection: Connection, keys: NDArray[np.int64], known: NDArray[np.bool_]) -> None:
-        """Take in what came; `keys` are those of the catalogue by position, `known` to the model or not."""
+    def refresh(
+        self, connection: Connection, keys: NDArray[np.int64], known: NDArray[np.bool_], revision: int
+    ) -> None:
+        """Take in what came, and what came before and is described otherwise now.
+
+        `keys` are those of the catalogue by position, `known` to the model or not; it is of that revision.
+        """
         content = self._version.recommenders.get("content")
         if not isinstance(content, Content):
             return
         with self._lock:
             fresh = np.flatnonzero(~known[self._seen :]) + self._seen
-            room = MOST - len(self._positions) - len(self._waiting)
+            room = MOST - len(self._taken_in[0]) - len(self._waiting)
             self._waiting += fresh[: max(0, room)].tolist()
             self._seen = len(keys)
+            self._look_again(connection, keys, revision)
             batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
             if not batch:
                 return
@@ -57,15 +65,27 @@ class Arrivals:
             table = item_table([rows[int(keys[position])] for position in found])
             alike = csr_array(content.similar(content.vectorise(table)))
             shares = parents(alike, self._version.cold.warm(self._version.n_items))
-            self._parents = csr_array(vstack([self._parents, shares], format="csr"))
-            self._positions = np.concatenate([self._positions, np.array(found, dtype=np.int64)])
+            positions, before = self._taken_in
+            self._taken_in = (
+                np.concatenate([positions, np.array(found, dtype=np.int64)]),
+                csr_array(vstack([before, shares], format="csr")),
+            )
+
+    def _look_again(self, connection: Connection, keys: NDArray[np.int64], revision: int) -> None:
+        """Let go of those that have changed, to be compared anew."""
+        positions, shares = self._taken_in
+        if len(positions) and revision != self._revision:
+            changed = np.isin(keys[positions], changed_keys(connection, self._revision))
+            if changed.any():
+                self._waiting += positions[changed].tolist()
+                self._taken_in = (positions[~changed], csr_array(shares[np.flatnonzero(~changed)]))
+        self._revision = revision
 
     def lend(self, combined: Scores) -> tuple[NDArray[np.int64], Scores]:
         """Positions in the catalogue and scores, `(n_batch, n_arrivals)`, from the scores of the model."""
-        positions, shares = self._positions, self._parents
-        some = min(len(positions), shares.shape[0])
-        inherited = self._version.cold.factor * inherit(combined, csr_array(shares[:some]))
-        return positions[:some], inherited.astype(np.float32)
+        positions, shares = self._taken_in
+        inherited = self._version.cold.factor * inherit(combined, shares)
+        return positions, inherited.astype(np.float32)
 
 
 def item_table(rows: Sequence[AnyRow]) -> ItemTable:

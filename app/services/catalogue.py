@@ -52,6 +52,11 @@ class Catalogue:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def revision(self) -> int:
+        """Value of the counter `items` up to which changes were taken in."""
+        return self._revision
+
     def refresh(self, connection: Connection) -> int:
         """Take in what changed since the last call; the revision that this connection sees."""
         seen = latest = current_revision(connection, "items")

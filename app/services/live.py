@@ -71,8 +71,8 @@ class LiveModel:
     def take_in(self, connection: Connection, catalogue: Catalogue) -> None:
         """Compare the items that came since the training with those the model knows."""
         keys = catalogue.keys
-        if self.arrivals.behind(len(keys)):
-            self.arrivals.refresh(connection, keys, self.indexes_of(keys) >= 0)
+        if self.arrivals.behind(len(keys), catalogue.revision):
+            self.arrivals.refresh(connection, keys, self.indexes_of(keys) >= 0, catalogue.revision)
 
     def positions(self, catalogue: Catalogue) -> NDArray[np.int64]:
         """Position in the catalogue of each of the model's items; all of them are in it."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from app.core.clock import now_ms, rfc3339
 from app.core.telemetry import RECOMMENDED
 from app.db.bulk import keys_by_external_id
+from app.db.queries.corrections import corrected_items_of
 from app.db.queries.interactions import items_of_user
 from app.db.queries.items import items_by_key
 from app.db.tables import items
@@ -48,6 +49,8 @@ def recommend(
     may_come, warnings = _allowed(connection, live, request, now)
     rules = AppliedRules(connection, live.catalogue.columns, wanted, seen)
     warnings += rules.warnings
+    if request.user_id is not None:
+        _leave_out(live, may_come, corrected_items_of(connection, request.user_id, exclude_seen))
     may_be_pinned = rules.only_passing(may_come)
     _leave_out(live, may_come, left_out)
     if request.user_id is not None and not events.known and not events.item_keys:
@@ -104,9 +107,13 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         blends = model.version.blends
         blend = model.version.blend_for(history, exclude_seen=not blends.may_repeat)
         combined = model.version.cold.lend(blend.combine(model.version.family_scores(history, blend)))
-        for item_id, index in zip(keys, of_model, strict=True):
-            if index >= 0:
-                scores[item_id] = float(combined[0, index])
+        live.catalogue.refresh(connection)
+        model.take_in(connection, live.catalogue)
+        came, lent = model.arrivals.lend(combined)
+        inherited = dict(zip(came.tolist(), lent[0].tolist(), strict=True))
+        places = live.catalogue.positions_of(np.array(list(keys.values()), dtype=np.int64))
+        for item_id, index, place in zip(keys, of_model, places.tolist(), strict=True):
+            scores[item_id] = float(combined[0, index]) if index >= 0 else inherited.get(place, 0.0)
     ranked = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))
     return {
         "model_version": model.name if model else None,

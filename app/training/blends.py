@@ -1,6 +1,7 @@
 """The blends of a version, each chosen on the histories that it will meet."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ from app.training.progress import Progress
 
 COLD_ITEMS = 2
 """First items to which histories are cut to stand for those of newcomers."""
+FEW_ITEMS = (3, 6, 12)
+"""Lengths of history up to which the newcomers' blend may serve."""
 COLD_FACTORS = (0.9, 0.7, 0.5, 0.3)
 """Of the score that an item without a history inherits; the largest that costs next to nothing is taken."""
 COLD_COST = 0.01
@@ -66,6 +69,7 @@ def choose_blends(
     models: dict[str, Recommender],
     back: Audience,
     everybody: Audience,
+    anybody: Audience,
     idle: Audience | None,
     crossed: Sequence[tuple[Audience, Audience]],
     idle_after: float,
@@ -76,9 +80,9 @@ def choose_blends(
     """Learn weights for the usual list, for lists without seen items, for newcomers and for the idle.
 
     `back` are users who came back, `idle` others who were away for longer than `idle_after` days; None
-    where those who came back stand for all. The usual list has to please `everybody`: both, then; `crossed`
-    are
-    halves of `back`, each with all idle users, and the others, on whom it has to prove itself.
+    where those who came back stand for all. The usual list has to please `everybody`, both kinds with equal
+    weight; a newcomer may become like `anybody`, the users as they are. `crossed` are halves of `back`, each
+    with all idle users, and the others, on whom the usual blend has to prove itself.
     """
     usual = _choose(models, everybody, not may_repeat, rng, progress.part("evaluate", 0.0, 0.3))
     new = usual
@@ -86,19 +90,20 @@ def choose_blends(
         unseen = back.without_seen()
         if len(unseen.histories) >= LEAST_USERS:
             new = _choose(models, unseen, True, rng, progress.part("evaluate", 0.3, 0.5))
-    newcomers = Audience(earliest_histories(everybody.histories, COLD_ITEMS), everybody.wanted)
+    newcomers = Audience(earliest_histories(anybody.histories, COLD_ITEMS), anybody.wanted)
     cold = _choose(models, newcomers, not may_repeat, rng, progress.part("evaluate", 0.5, 0.8))
     social = _social(models, newcomers, cold, not may_repeat, rng, progress.part("evaluate", 0.8, 0.85))
     similar = _similar(models, everybody, rng, progress.part("evaluate", 0.85, 0.9))
     if idle is None or len(idle.histories) < LEAST_USERS:
-        return Blends(usual, new, cold, social, usual, similar, float("inf"), may_repeat)
+        found = Blends(usual, new, cold, social, usual, similar, float("inf"), may_repeat)
+        return _few(models, found, anybody)
     away = _choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.9, 0.95))
     part = progress.part("evaluate", 0.95, 1.0)
     if not may_repeat:
         better = _clearly_better(models, crossed, away, rng, part)
         share = len(back.histories) / (len(back.histories) + SURE_USERS) if better else 0.0
         usual = new = mixed(usual, away, share)
-    return Blends(usual, new, cold, social, away, similar, idle_after, may_repeat)
+    return _few(models, Blends(usual, new, cold, social, away, similar, idle_after, may_repeat), anybody)
 
 
 def mixed(blend: Blend, other: Blend, share: float) -> Blend:
@@ -136,6 +141,35 @@ def _clearly_better(
         gains.append(ours - theirs)
     gain = np.concatenate(gains)
     return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
+
+
+def _few(
+    models: dict[str, Recommender],
+    blends: Blends,
+    audience: Audience,
+) -> Blends:
+    """With the longest histories for which the newcomers' blend is better than that of the others."""
+    rows = np.arange(len(audience.histories), dtype=np.int64)
+    longer = np.diff(audience.histories.matrix.indptr)
+    for few in FEW_ITEMS:
+        if np.count_nonzero(longer > few) < LEAST_USERS:
+            break
+        cut = earliest_histories(audience.histories, few)
+        cold, others = (
+            evaluate_top_n(
+                lambda some: tried.score(models, some, not blends.may_repeat),  # noqa: B023
+                cut,
+                rows,
+                audience.wanted,
+                LIST_LENGTH,
+                not blends.may_repeat,
+            ).means["ndcg"]
+            for tried in (replace(blends, few=few), replace(blends, few=0))
+        )
+        if cold <= others:
+            break
+        blends = replace(blends, few=few)
+    return blends
 
 
 def cold_items(models: Mapping[str, Recommender], dataset: Dataset, factor: float) -> ColdItems:

@@ -121,6 +121,7 @@ def run_trial(
             models,
             _audience(histories, validation),
             everybody,
+            _audience(histories, validation.with_others(idle)),
             None if idle is None else _audience(histories, idle),
             _crossed(histories, validation, idle, rng),
             held.idle_after,

@@ -67,6 +67,27 @@ def test_similar_to_an_item_that_came_after_the_training(shop: TestClient) -> No
     assert len(recommended(shop, user_id="fan")["items"]) == 10
 
 
+def test_an_item_that_is_described_later_is_compared_anew(shop: TestClient) -> None:
+    known = shop.get("/v1/items", params={"limit": 1}).json()["items"][0]
+    described = {name: known[name] for name in ("title", "categories", "brand", "tags") if known.get(name)}
+    event = {"user_id": "curious", "item_id": "bare", "event": "view_item"}
+    assert shop.post("/v1/interactions", json=event).status_code == 201
+    ranked = {"user_id": "fan-of-it", "item_ids": ["bare", known["item_id"]]}
+    for _ in range(3):
+        like = {"user_id": "fan-of-it", "item_id": known["item_id"], "event": "purchase"}
+        assert shop.post("/v1/interactions", json=like).status_code == 201
+
+    def score() -> float:
+        found = shop.post("/v1/rankings", json=ranked).json()["items"]
+        return next(float(entry["score"]) for entry in found if entry["item_id"] == "bare")
+
+    assert score() == 0
+    assert shop.put("/v1/items/bare", json=described).status_code in (200, 201)
+    assert score() > 0
+    assert shop.put("/v1/items/bare", json={"title": "qqq"}).status_code == 200
+    assert score() == 0
+
+
 def test_similar_users(shop: TestClient) -> None:
     item_ids = ids(asked(shop, "/v1/popular", n=4))
     for item_id in item_ids:

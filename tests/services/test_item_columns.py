@@ -40,7 +40,7 @@ def passing(catalogue: Catalogue, database: Database, text: str) -> set[str]:
     with database.read() as connection:
         seen = catalogue.refresh(connection)
         mask = catalogue.columns.passing(connection, condition, seen)
-    assert len(mask) == len(catalogue)
+    assert len(mask) <= len(catalogue)
     return {catalogue.external_ids[at] for at in np.flatnonzero(mask)}
 
 
@@ -167,7 +167,7 @@ def test_many_ask_while_items_change(database: Database) -> None:
     """Each answer has what was committed before it was asked for."""
     put(database, *(f"i{number}" for number in range(20)), price=0.0)
     catalogue = Catalogue()
-    committed = {0: 0}
+    committed = dict.fromkeys(range(20), 0)
     wrong: list[Any] = []
     ended = Event()
 

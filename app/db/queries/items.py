@@ -56,6 +56,11 @@ def upsert_items(connection: Connection, rows: list[tuple[Any, ...]], now: int) 
     insert_rows(connection, items, _WRITTEN, written, _ON_CONFLICT)
 
 
+def changed_keys(connection: Connection, since: int) -> list[int]:
+    """Keys of the items that have changed after a revision."""
+    return list(connection.execute(select(items.c.id).where(items.c.revision > since)).scalars())
+
+
 def deleted_keys(connection: Connection) -> list[int]:
     """Keys of deleted items, whose rows are kept as evidence."""
     return list(connection.execute(select(items.c.id).where(items.c.deleted_at.is_not(None))).scalars())

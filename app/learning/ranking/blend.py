@@ -65,7 +65,7 @@ class Blends:
     may_repeat: bool
     """Whether the usual list may hold what the person has seen: where customers come back to items."""
 
-    FEW = 3
+    few: int = 3
     """Items up to which a history counts as a newcomer's."""
 
     @classmethod
@@ -78,7 +78,7 @@ class Blends:
 
         `tied` says whether the person is connected with others.
         """
-        if n_known <= self.FEW:
+        if n_known <= self.few:
             return self.social if tied else self.cold
         if idle_days > self.idle_after:
             return self.idle
@@ -104,7 +104,7 @@ class Blends:
         """The blends from what `content` made of them."""
         named: dict[str, Any] = {name: Blend(dict(weights)) for name, weights in content["blends"].items()}
         idle_after = float("inf") if content["idle_after"] is None else content["idle_after"]
-        return cls(**named, idle_after=idle_after, may_repeat=content["may_repeat"])
+        return cls(**named, idle_after=idle_after, may_repeat=content["may_repeat"], few=content["few"])
 
     @property
     def content(self) -> dict[str, Any]:
@@ -112,6 +112,7 @@ class Blends:
         return {
             "blends": {name: blend.weights for name, blend in self.named.items()},
             "may_repeat": self.may_repeat,
+            "few": self.few,
             "idle_after": self.idle_after if np.isfinite(self.idle_after) else None,
         }
 

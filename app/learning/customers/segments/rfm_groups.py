@@ -18,7 +18,7 @@ GROUPS: Final = (
     ("hibernating", "bought little, long ago"),
     ("lost", "bought little, longest ago"),
 )
-"""Name and meaning, the best first. All is beside the shop's other customers, for scores are fifths of them."""
+"""Name and meaning, the best first. All beside the shop's other customers: scores are fifths of them."""
 
 _LETTERS: Final = "CLYNPASRXHO"
 """Champions, Loyal, potential loYalists, New, Promising, need Attention, about to Sleep, at Risk, cannot lose
