@@ -28,16 +28,20 @@ COLD_COST = 0.01
 LEAST_USERS = 10
 SURE_USERS = 200
 """Users who came back, from which what they like counts as much as what the many idle ones like."""
+LEAST_WEIGHT = 0.02
+"""Of a family in a mixture; what counts less is left out."""
 RELATING = ("item_neighbours", "rp3beta", "truncated_svd", "ease", "transitions", "content")
 """Families that say which items are like one item."""
+CHOOSERS = 50
+"""Users who choose a blend, from which their choice counts as much as the default."""
 _DEFAULT = {
-    "item_neighbours": 0.25,
-    "ease": 0.25,
-    "session_neighbours": 0.2,
+    "ease": 0.3,
+    "als": 0.25,
+    "rp3beta": 0.25,
+    "session_neighbours": 0.1,
     "content": 0.1,
-    "popularity": 0.2,
 }
-"""Weights where too few users can choose them."""
+"""Weights where too few users can choose them: families that are good in most shops, each in its own way."""
 
 
 def default_blend(models: dict[str, Recommender]) -> Blend:
@@ -85,6 +89,8 @@ def choose_blends(
     with all idle users, and the others, on whom the usual blend has to prove itself.
     """
     usual = _choose(models, everybody, not may_repeat, rng, progress.part("evaluate", 0.0, 0.3))
+    if not may_repeat:
+        usual = _careful(models, usual, everybody)
     new = usual
     if may_repeat:
         unseen = back.without_seen()
@@ -98,6 +104,7 @@ def choose_blends(
         found = Blends(usual, new, cold, social, usual, similar, float("inf"), may_repeat)
         return _few(models, found, anybody)
     away = _choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.9, 0.95))
+    away = _careful(models, away, idle)
     part = progress.part("evaluate", 0.95, 1.0)
     if not may_repeat:
         better = _clearly_better(models, crossed, away, rng, part)
@@ -111,7 +118,15 @@ def mixed(blend: Blend, other: Blend, share: float) -> Blend:
     weights = {name: share * weight for name, weight in blend.weights.items()}
     for name, weight in other.weights.items():
         weights[name] = weights.get(name, 0.0) + (1.0 - share) * weight
-    return Blend({name: weight for name, weight in weights.items() if weight > 0})
+    kept = {name: weight for name, weight in weights.items() if weight >= LEAST_WEIGHT}
+    total = sum(kept.values())
+    return Blend({name: weight / total for name, weight in kept.items()})
+
+
+def _careful(models: dict[str, Recommender], blend: Blend, audience: Audience) -> Blend:
+    """A blend that was chosen by few, mixed with the default: the fewer, the more."""
+    chosen_by = len(audience.histories)
+    return mixed(blend, default_blend(models), chosen_by / (chosen_by + CHOOSERS))
 
 
 def _clearly_better(

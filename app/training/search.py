@@ -24,8 +24,9 @@ QUICK_SECONDS = 0.2
 LEAST_GAIN = 1e-4
 """Of quality, for other hyperparameters to be taken."""
 
-LEAST_ERRORS = 0.5
-"""The same in standard errors of the gain over the users: of many trials the luckiest is not the best."""
+LEAST_ERRORS, FEW_USERS = 0.5, 15.0
+"""The same in standard errors of the gain over n users, `LEAST_ERRORS + FEW_USERS / n`: of many trials
+the luckiest is not the best, and of few users even less."""
 
 Judge = Callable[[Recommender], tuple[NDArray[np.float64], ...]]
 """Quality for each user of each audience, in their order."""
@@ -51,7 +52,7 @@ class Found:
         """Whether another quality, by user, is better beyond what is likely to be luck."""
         gain = other - self.each
         error = gain.std() / np.sqrt(len(gain))
-        return bool(gain.mean() > max(LEAST_GAIN, LEAST_ERRORS * error))
+        return bool(gain.mean() > max(LEAST_GAIN, (LEAST_ERRORS + FEW_USERS / len(gain)) * error))
 
 
 @dataclass(frozen=True)

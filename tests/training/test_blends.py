@@ -1,0 +1,54 @@
+"""Blends: chosen by few with care, for newcomers as far as it is better."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from app.learning.dataset import Histories
+from app.learning.ranking.blend import Blend, Blends
+from app.learning.recommenders.sparse import earliest_histories, most_recent_histories
+from app.training.blends import default_blend, default_similar, mixed
+
+
+def test_a_mixture_sums_to_one_and_leaves_crumbs_out() -> None:
+    one, other = Blend({"a": 0.99, "b": 0.01}), Blend({"b": 0.5, "c": 0.5})
+    half = mixed(one, other, 0.5)
+    assert sum(half.weights.values()) == pytest.approx(1)
+    assert half.weights["b"] == pytest.approx(0.255)
+    assert mixed(one, other, 1.0).weights == {"a": 1.0}
+    assert mixed(one, other, 0.0) == other
+    assert "c" not in mixed(one, other, 0.97).weights
+
+
+def test_defaults_take_what_there_is() -> None:
+    any_model: Any = object()
+    models = dict.fromkeys(("ease", "popularity", "content"), any_model)
+    assert default_blend(models).weights.keys() == {"ease", "content"}
+    assert default_similar(models).weights == {"content": 1.0}
+    only = {"popularity": any_model}
+    assert default_blend(only).weights == {"popularity": 1.0}
+    assert default_similar(only).weights == {"popularity": 1.0}
+
+
+def test_first_items_are_as_if_of_this_moment() -> None:
+    matrix = csr_array(np.array([[1.0, 2.0, 3.0, 0.0], [0.0, 0.0, 0.0, 4.0], [0, 0, 0, 0]], dtype=np.float32))
+    known = Histories(matrix, np.array([5.0, 90.0, 40.0, 7.0], dtype=np.float32))
+    first = earliest_histories(known, 2)
+    assert first.matrix.toarray().tolist() == [[0, 2, 3, 0], [0, 0, 0, 4], [0, 0, 0, 0]]
+    assert first.ages.tolist() == [50, 0, 0]
+    assert first.unseen.tolist() == known.unseen.tolist(), "what was seen stays seen"
+    last = most_recent_histories(known, 1)
+    assert last.matrix.toarray().tolist() == [[1, 0, 0, 0], [0, 0, 0, 4], [0, 0, 0, 0]]
+    assert last.ages.tolist() == [5, 7]
+    assert last.unseen.tolist() == known.unseen.tolist()
+
+
+def test_how_long_a_newcomers_history_may_be_is_stored() -> None:
+    a, b, c, d, e, f = (Blend({name: 1.0}) for name in "abcdef")
+    blends = Blends(a, b, c, d, e, f, 30.0, False, few=6)
+    again = Blends.from_content(blends.content)
+    assert again == blends
+    assert again.of(6, 0.0, True).weights == {"c": 1.0}
+    assert again.of(7, 0.0, True).weights == {"b": 1.0}
