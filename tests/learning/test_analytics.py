@@ -22,7 +22,7 @@ def fitted(dataset: Dataset, former: Analytics | None = None) -> Analytics:
 
 @pytest.fixture(scope="module")
 def shop() -> Shop:
-    return simulate(ShopConfig(seed=4, users=500, items=200, interactions=40_000, days=240))
+    return simulate(ShopConfig(seed=4, users=300, items=150, interactions=20_000, days=200))
 
 
 @pytest.fixture(scope="module")
