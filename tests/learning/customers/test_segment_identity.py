@@ -126,6 +126,9 @@ def test_the_former_number_stays_unless_clearly_worse() -> None:
     assert vote(table, 0.01, 9)[0] == 1
     assert vote(table, 0.01, None)[1][:, 5].tolist() == [5, 4, 9]
     assert LOYALTY == 2
+    weak = np.array([[2, 0.12, 90.0, 1.0, 0.2], [3, 0.11, 80.0, 1.1, 0.2], [4, 0.11, 60.0, 1.2, 0.2]])
+    assert vote(weak, 0.01, None)[0] == 0
+    assert vote(weak, 0.01, 4)[0] == 2, "indices that hardly differ change nothing"
     table[1, 4] = 0.001
     row, votes = vote(table, 0.01, None)
     assert row == 0

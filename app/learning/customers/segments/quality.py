@@ -19,10 +19,13 @@ COLUMNS = ("segments", "silhouette", "calinski_harabasz", "davies_bouldin", "sma
 """Of the table of quality. Votes: the sum of the ranks in the three indices, 3 is best of all in each."""
 LOYALTY = 2.0
 """Ranks by which another number of segments must be better before the former number is given up."""
+FLAT = 0.02
+"""Silhouette by which another number must be better besides: indices that hardly differ say little."""
 VOTE = (
     "Each number of segments is ranked by each of the three indices; the least sum of ranks wins, ties go to "
     "the higher silhouette. Numbers that leave a segment below the least share do not stand, unless all do. "
-    f"The former number of segments stays unless another is better by more than {LOYALTY:g} ranks."
+    f"The former number of segments stays unless another is better by more than {LOYALTY:g} ranks and by more "
+    f"than {FLAT:g} in the silhouette."
 )
 
 
@@ -53,7 +56,8 @@ def vote(table: Floats, least_share: float, former: int | None) -> tuple[int, Fl
     good = table[stands][:, 1:4] * [1, 1, -1]
     votes[stands] = rankdata(-good, method="min", axis=0).sum(axis=1)
     best = int(np.lexsort((-table[:, 1], votes))[0])
-    kept = np.flatnonzero((table[:, 0] == (former or 0)) & (votes <= votes[best] + LOYALTY))
+    flat = stands & (table[:, 1] >= table[best, 1] - FLAT)
+    kept = np.flatnonzero((table[:, 0] == (former or 0)) & ((votes <= votes[best] + LOYALTY) | flat))
     return (int(kept[0]) if len(kept) else best), np.column_stack([table, votes])
 
 
