@@ -24,8 +24,8 @@ FLAT = 0.02
 VOTE = (
     "Each number of segments is ranked by each of the three indices; the least sum of ranks wins, ties go to "
     "the higher silhouette. Numbers that leave a segment below the least share do not stand, unless all do. "
-    f"The former number of segments stays unless another is better by more than {LOYALTY:g} ranks and by more "
-    f"than {FLAT:g} in the silhouette."
+    f"The former number of segments stays unless another is better by more than {LOYALTY:g} ranks and by "
+    f"more than {FLAT:g} in the silhouette."
 )
 
 
