@@ -229,8 +229,8 @@ def test_old_data_has_its_popular_items(database: Database, tmp_path: Path) -> N
 
 def test_the_blend_falls_back_where_none_of_its_families_is_left() -> None:
     model: Any = object()
-    default = refit_blend(Blend({"gone": 1.0}), {"content": model, "popularity": model})
-    assert default.weights == pytest.approx({"content": 1 / 3, "popularity": 2 / 3})
+    default = refit_blend(Blend({"gone": 1.0}), {"content": model, "ease": model, "popularity": model})
+    assert default.weights == pytest.approx({"content": 1 / 4, "ease": 3 / 4})
     last = refit_blend(Blend({"gone": 1.0}), {"trending": model})
     assert last.weights == {"trending": 1.0}
     kept = refit_blend(Blend({"gone": 0.5, "a": 0.25, "b": 0.25}), {"a": model, "b": model})
