@@ -61,7 +61,6 @@ def test_a_model_trained_with_jieba_serves_without_it_and_says_so(caplog: pytest
 def test_with_jieba_words_count_more_than_pairs_across_words(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("jieba")
     chinese._tokenizer.cache_clear()
     with caplog.at_level(logging.DEBUG):
         found = list(words("南京市长江大桥", 100))
@@ -78,14 +77,12 @@ def test_with_jieba_words_count_more_than_pairs_across_words(
 
 
 def test_only_so_many_characters_and_only_chinese_are_cut() -> None:
-    pytest.importorskip("jieba")
     assert list(words("南京市长江大桥", 3)).count("长江") == 1
     assert list(words("手机壳 手机", 3)).count("手机") == 3
     assert list(words("東京の手机", 100)).count("手机") == 1
 
 
 def test_a_model_trained_without_jieba_does_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("jieba")
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "jieba", None)
         chinese._tokenizer.cache_clear()
@@ -96,7 +93,6 @@ def test_a_model_trained_without_jieba_does_not_cut(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_model_trained_with_jieba_keeps_its_scores_without_it() -> None:
-    pytest.importorskip("jieba")
     chinese._tokenizer.cache_clear()
     model = fitted()
     with pytest.MonkeyPatch.context() as patch:

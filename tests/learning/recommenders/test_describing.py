@@ -231,7 +231,6 @@ def test_pairs_to_be_sorted_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_few_texts_are_cut_further_than_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("jieba")
     made = shop({"a": Text("绿茶"), "b": Text("红茶"), "c": Text("新しい茶")})
     assert fitted(made).describer.cut_characters == 1_000
     monkeypatch.setattr(describing, "CUT_CHARACTERS", 100)

@@ -20,16 +20,16 @@ GROUPS: Final = (
 )
 """Name and meaning, the best first. All beside the shop's other customers: scores are fifths of them."""
 
-_LETTERS: Final = "CLYNPASRXHO"
+_LETTERS: Final = "CLYNPASRBHO"
 """Champions, Loyal, potential loYalists, New, Promising, need Attention, about to Sleep, at Risk, cannot lose
-(X), Hibernating, lOst: one for each group, in their order."""
+(Best once: B), Hibernating, lOst: one for each group, in their order."""
 _TABLE: Final = {
     # One word for each frequency from 1 to 5, one letter in it for each monetary score from 1 to 5.
     5: "NNNNN YYYYY YYYLL LLLCC LLCCC",
     4: "PPPPP YYYYY YYYLL LLLCC LLCCC",
     3: "SSSAA SSAAA AAAAA AALLL LLLLL",
-    2: "HHHRR HHRRR RRRRR RRRXX RRXXX",
-    1: "OOOOH OOOHR HHRRR RRRXX RRXXX",
+    2: "HHHRR HHRRR RRRRR RRRBB RRBBB",
+    1: "OOOOH OOOHR HHRRR RRRBB RRBBB",
 }
 """Groups by recency, 5 the most recent. Frequency and money 5 are the most."""
 
