@@ -51,12 +51,6 @@ class MalformedJson(AppError):
     status, code, title = 400, "malformed_json", "Malformed JSON"
 
 
-class BadRequest(AppError):
-    """A parameter or a path that cannot be understood."""
-
-    status, code, title = 400, "bad_request", "Bad request"
-
-
 class BodyTooLarge(AppError):
     """The body is larger than the setting allows."""
 

@@ -22,8 +22,6 @@ from app.services.shop_rules import AppliedRules
 IMPERSONAL = frozenset({"popular", "trending", "latest"})
 LEAST_PERSONAL = 1 / 3
 """Share of a score from which what is personal in it is named as its source."""
-FILLED = frozenset({"popular", "latest", "pinned"})
-"""Sources of what no history carried."""
 Mask = NDArray[np.bool_]
 Entry = TypeVar("Entry")
 

@@ -1,6 +1,4 @@
-import json
 import operator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,13 +6,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from app.learning.customers.features import FeatureTable
 from app.learning.customers.segments.rule_language import parse_rule
 from app.learning.customers.segments.rule_matching import columns_of, matches
-from app.learning.customers.segments.rule_segments import RuleSegments, RuleSegmentsConfig, fit_rule_segments
-from app.learning.filtering.tree import FilterError, fields
+from app.learning.filtering.tree import FilterError
 
 NUMBERS = [-1.0, 0.0, 0.5, 2.0, float("nan")]
 TEXTS = ["", "DE", "it's", 'a "b" \\ c']
@@ -176,51 +172,19 @@ def _customers() -> FeatureTable:
     return FeatureTable(("recency_days", "monetary"), ("days", "currency"), values, known)
 
 
-CONFIG = RuleSegmentsConfig.model_validate(
-    {
-        "filters": [
-            {"segment": "good", "name": "Good ones", "filter": "recency_days < 30 and monetary > 100"},
-            {"segment": "german", "name": "Germans", "filter": "country = 'DE'"},
-            {"segment": "nobody", "name": "Nobody", "filter": "recency_days < 0"},
-        ]
-    }
-)
-COUNTRIES = {"country": np.array(["DE", "", "FR", "DE"])}
-
-
-def test_segments_by_rule() -> None:
-    model = fit_rule_segments(CONFIG, _customers(), COUNTRIES)
-    assert model.members.tolist() == [
-        [True, False, False, False],
-        [True, False, False, True],
-        [False, False, False, False],
-    ]
-    assert model.sizes.tolist() == [1, 2, 0]
-    assert model.segment_ids == ["rule-good", "rule-german", "rule-nobody"]
-    described = json.loads(json.dumps(model.describe(), allow_nan=False))
-    assert [segment["filter"] for segment in described["segments"]][1] == "country = 'DE'"
-    assert "spends 1.1 x as much as others" in described["segments"][0]["sets_apart"]
-    again = RuleSegments.from_arrays(CONFIG, model.arrays())
-    assert again.describe() == model.describe()
-    np.testing.assert_array_equal(again.assign(_customers(), COUNTRIES), model.members)
-    assert fields(parse_rule(CONFIG.filters[0].filter)) == {"recency_days", "monetary"}
-
-
 def test_features_of_the_unknown_are_unknown() -> None:
     columns = columns_of(_customers(), {"monetary": np.ones(4)})
     assert matches(parse_rule("monetary >= 0"), columns, 4).tolist() == [True, True, True, False]
 
 
-def test_no_customers_and_no_filters() -> None:
-    nobody = replace(_customers(), values=np.empty((0, 2)), known=np.empty(0, dtype=np.bool_))
-    model = fit_rule_segments(CONFIG, nobody, {"country": np.empty(0, dtype=np.str_)})
-    assert [segment["share"] for segment in model.describe()["segments"]] == [0, 0, 0]
-    assert fit_rule_segments(RuleSegmentsConfig(), _customers()).describe()["segments"] == []
-
-
-def test_a_filter_is_checked_when_it_is_saved() -> None:
-    with pytest.raises(ValidationError, match="column 3"):
-        RuleSegmentsConfig.model_validate({"filters": [{"segment": "a", "name": "A", "filter": "x ! 3"}]})
-    twice = [{"segment": "a", "name": "A", "filter": "x < 3"}] * 2
-    with pytest.raises(ValidationError, match="same segment"):
-        RuleSegmentsConfig.model_validate({"filters": twice})
+def test_who_is_matched() -> None:
+    columns = columns_of(_customers(), {"country": np.array(["DE", "", "FR", "DE"])})
+    found = {
+        text: matches(parse_rule(text), columns, 4).tolist()
+        for text in ("recency_days < 30 and monetary > 100", "country = 'DE'", "recency_days < 0")
+    }
+    assert list(found.values()) == [
+        [True, False, False, False],
+        [True, False, False, True],
+        [False, False, False, False],
+    ]
