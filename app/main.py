@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app.api import (
+    audit,
     batches,
     corrections,
     docs,
@@ -21,11 +22,13 @@ from app.api import (
     merging,
     models,
     predictions,
+    privacy,
     profile,
     ratings,
     recommendations,
     reports,
     rules,
+    scenarios,
     segment_rules,
     segments,
     similar,
@@ -37,10 +40,15 @@ from app.api.middleware import Telemetry
 from app.api.openapi import set_up_openapi
 from app.api.paths import EncodedSlashes
 from app.api.problems import add_problem_handlers
+from app.api.pseudonyms import Pseudonyms
+from app.api.safeguards import Safeguards
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
 from app.db.session import Database
 from app.services.live import Live
+from app.services.pseudonyms import check_key
+from app.services.rate_limits import RateLimits
+from app.services.shown import Shown
 
 log = structlog.get_logger(__name__)
 ROUTERS = (
@@ -48,9 +56,11 @@ ROUTERS = (
     users,
     merging,
     corrections,
+    privacy,
     items,
     batches,
     recommendations,
+    scenarios,
     similar,
     lists,
     predictions,
@@ -64,6 +74,7 @@ ROUTERS = (
     training_runs,
     models,
     keys,
+    audit,
     health,
     docs,
 )
@@ -75,12 +86,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     set_up_logs(settings.log_level, settings.log_format)
     database = Database(settings.database_url, pool_size=settings.database_pool)
     live = Live(database, settings.artifacts, settings.weights)
+    edge = Edge(database, settings.max_body_mb * 2**20)
+    shown = Shown(edge.write, settings.shown_days > 0)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with live.following(settings.model_poll_seconds):
-            yield
-        database.close()
+        try:
+            check_key(database, settings.pseudonyms_by)
+            async with live.following(settings.model_poll_seconds), shown.recording():
+                yield
+        finally:
+            database.close()
 
     app = FastAPI(
         title="Vitrine",
@@ -90,20 +106,38 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
-    app.state.edge = Edge(database, settings.max_body_mb * 2**20)
+    app.state.edge = edge
     app.state.live = live
+    app.state.shown = shown
+    app.state.erasure_days = settings.erasure_days
+    app.state.rate_limits = RateLimits(
+        settings.rate_limit, settings.track_rate_limit, settings.wrong_key_limit, settings.rate_limit_file
+    )
+    app.state.user_token_secret = (
+        settings.user_token_secret.get_secret_value() if settings.user_token_secret else None
+    )
+    app.state.hsts_seconds = settings.hsts_seconds
     app.state.admin_key = settings.admin_key.get_secret_value() if settings.admin_key else None
     for module in ROUTERS:
         app.include_router(module.router)
     add_problem_handlers(app)
     set_up_openapi(app)
+    app.add_middleware(
+        Safeguards,
+        max_concurrent=settings.max_concurrent,
+        body_seconds=settings.body_seconds,
+        hsts_seconds=settings.hsts_seconds,
+    )
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "X-API-Key", "Content-Type", "X-Request-ID"],
+            allow_headers=["Authorization", "X-API-Key", "X-User-Token", "Content-Type", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
         )
     app.add_middleware(Telemetry, access_log=settings.access_log)
     app.add_middleware(EncodedSlashes)
+    if settings.pseudonyms_by is not None:
+        app.add_middleware(Pseudonyms, key=settings.pseudonyms_by)
     return app

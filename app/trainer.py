@@ -58,6 +58,9 @@ def options_of(settings: Settings) -> TrainerOptions:
         keep_versions=settings.keep_versions,
         interval_hours=settings.train_interval_hours,
         after_interactions=settings.train_after_interactions,
+        retention_days=settings.retention_days,
+        shown_days=settings.shown_days,
+        audit_days=settings.audit_days,
     )
 
 

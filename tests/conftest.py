@@ -1,5 +1,6 @@
 """Databases for the tests: real ones, on both engines, migrated by Alembic, a fresh copy for each test."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,14 @@ settings.register_profile("vitrine", deadline=None)  # machines are slow at time
 settings.load_profile("vitrine")
 
 _NO_SERVER = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_disks() -> Iterator[None]:
+    """No test pulls the plug, and a training waits hundreds of times for the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _file: None)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,14 @@
-"""Who may call what: one dependency for each set of scopes."""
+"""Who may call what, and how often: one dependency for each set of scopes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from fastapi import Request
 
 from app.api.edge import get_edge
-from app.services.keys import Caller, authorize
+from app.core.errors import Unauthorized
+from app.services.keys import Access, Caller, authorize
+from app.services.rate_limits import RateLimits
+from app.services.user_tokens import check_token
 
 
 def caller_of(request: Request) -> Caller:
@@ -22,13 +25,61 @@ def caller_of(request: Request) -> Caller:
     )
 
 
-def scope(*needed: str) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that lets callers pass whose key has one of the scopes (or `admin`)."""
+def scope(*needed: str, limited: bool = True) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that lets callers pass whose key has one of the scopes (or `admin`).
+
+    It comes before the path, the query and the body are looked at. `limited=False`: calls are not counted.
+    """
     wanted = frozenset(needed)
 
     async def check(request: Request) -> None:
-        admin_key: str | None = request.app.state.admin_key
-        request.state.scopes = await get_edge(request).read(authorize, caller_of(request), wanted, admin_key)
+        access = await _access(request, wanted)
+        request.state.access = access
+        if limited:
+            limits: RateLimits = request.app.state.rate_limits
+            request.state.standing = limits.count(access, _address(request))
 
     check.__name__ = f"scope_{'_or_'.join(needed)}"
     return check
+
+
+def access_of(request: Request) -> Access:
+    """Who makes a request that `scope` let pass."""
+    access: Access = request.state.access
+    return access
+
+
+def speaks_for(request: Request, user_ids: Collection[str | None]) -> bool:
+    """Whether the caller may be told of the users that it names, or of the visit if it names none.
+
+    A public key may not, unless it proves with a token that it speaks for the user. Raises UserTokenNeeded
+    where the service asks for tokens and this one is not the users'.
+    """
+    if not access_of(request).public:
+        return True
+    named = {user_id for user_id in user_ids if user_id is not None}
+    secret: str | None = request.app.state.user_token_secret
+    if not named or secret is None:
+        return False
+    check_token(secret, request.headers.get("x-user-token"), named)
+    return True
+
+
+async def _access(request: Request, wanted: frozenset[str]) -> Access:
+    limits: RateLimits = request.app.state.rate_limits
+    admin_key: str | None = request.app.state.admin_key
+    caller = caller_of(request)
+    # Stored keys are too long to be guessed. That of the settings was chosen by a person: whoever tries too
+    # many is not compared with it any more, while the shop's own keys go on working from behind one proxy.
+    if admin_key is not None and caller.secret is not None and not limits.guesses_left(_address(request)):
+        admin_key = ""  # nobody's: a caller without any key never gets this far
+    try:
+        return await get_edge(request).read(authorize, caller, wanted, admin_key)
+    except Unauthorized:
+        if caller.secret is not None:
+            limits.count_wrong_key(_address(request))
+        raise
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from app.api.auth import scope
+from app.api.auth import scope, speaks_for
 from app.api.edge import Edge, EdgeDep, answer, read_body, read_lines
 from app.api.problems import problems
 from app.core.telemetry import INGESTED
@@ -24,8 +24,11 @@ MAX_LINE_BYTES = 1_048_576
 async def post_batch(request: Request, edge: Edge, kind: Kind[Any], envelope: type[BaseModel]) -> Response:
     """Store a batch in one transaction; the good entries are kept, each bad one is named."""
     checked = parse_batch(envelope, kind.entry, kind.name, await read_body(request))
+    told = speaks_for(request, {getattr(entry, "user_id", None) for entry in checked.entries})
     tally = await edge.write(_store, kind, checked)
     _count(kind, tally)
+    if not told:  # which are new says what somebody did before
+        tally.accepted, tally.duplicate = tally.accepted + tally.duplicate, 0
     return answer(tally.answer())
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.core.errors import BodyTooLarge, Unavailable
 from app.db.session import Database
 from app.services.live import Live
+from app.services.shown import Shown
 
 Result = TypeVar("Result")
 
@@ -99,8 +100,14 @@ def get_live(request: Request) -> Live:
     return live
 
 
+def get_shown(request: Request) -> Shown:
+    shown: Shown = request.app.state.shown
+    return shown
+
+
 EdgeDep = Annotated[Edge, Depends(get_edge)]
 LiveDep = Annotated[Live, Depends(get_live)]
+ShownDep = Annotated[Shown, Depends(get_shown)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=1000)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Entries on a page")]
 

@@ -48,7 +48,7 @@ async def get_readiness(edge: EdgeDep, live: LiveDep) -> Response:
     "/metrics",
     responses={**problems(), 200: {"description": "Prometheus text", "content": {"text/plain": {}}}},
     response_class=Response,
-    dependencies=[Depends(scope("query"))],
+    dependencies=[Depends(scope("query", limited=False))],
 )
 async def get_metrics() -> Response:
     """Metrics of all workers together, in Prometheus's text format."""

@@ -3,8 +3,9 @@
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from app.api.audit import write_recorded
 from app.api.auth import scope
 from app.api.edge import Cursor, EdgeDep, Limit, LiveDep, answer
 from app.api.paths import name_of
@@ -36,8 +37,10 @@ async def get_model(version: Version, edge: EdgeDep) -> Response:
     responses=problems(404, 409),
     dependencies=[Depends(scope("admin"))],
 )
-async def activate_model(version: Version, edge: EdgeDep, live: LiveDep) -> Response:
+async def activate_model(version: Version, request: Request, live: LiveDep) -> Response:
     """Roll back or forward: all workers serve this version within moments, without a dropped request."""
-    activated = await edge.write(models.activate_model, live.artifacts, version)
+    activated = await write_recorded(
+        request, "model.activated", version, models.activate_model, live.artifacts, version
+    )
     await to_thread.run_sync(live.follow_once)
     return answer(activated)

@@ -13,15 +13,19 @@ Personalisation for storefronts: send users, items and interactions; ask for rec
 similar items, segments and predictions.
 
 **Keys.** Give one as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Until the first key exists, calls
-from the machine itself need none. **Errors** are `application/problem+json` (RFC 9457) with a stable
-`code`; input errors name each place in `errors`. **Lists** page by `cursor` and `limit`. **Times** are
+from the machine itself need none. A `track` key is for web pages: where the service asks for it, it names a
+user only with that user's token in `X-User-Token`. Beyond a limit, calls get 429 with `Retry-After`.
+
+**Errors** are `application/problem+json` (RFC 9457) with a stable `code`; input errors
+name each place in `errors`. **Lists** page by `cursor` and `limit`. **Times** are
 RFC 3339 in UTC. **Ids** are the shop's own, 1-256 characters; percent-encode them in paths.
 """
 
 TAGS = [
     {"name": "Ingest", "description": "Send users, items, interactions and orders."},
     {"name": "Ask", "description": "Recommendations, similar things, lists, segments and predictions."},
-    {"name": "Run", "description": "Training runs, model versions, keys."},
+    {"name": "Privacy", "description": "Erasure, receipts of it, and all that is held of a person."},
+    {"name": "Run", "description": "Training runs, model versions, keys, the audit log."},
     {"name": "Operate", "description": "Health and metrics."},
 ]
 

@@ -11,7 +11,7 @@ from fastapi import Path
 from pydantic import BeforeValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.schemas.fields import Id
+from app.schemas.fields import Id, UserRef
 
 _SLASH = "\x1f"
 _OTHER_CONTROL = "\x1e"
@@ -55,6 +55,7 @@ def name_of(what: str) -> Any:
     return Path(description=what, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
 
 
-UserId = Annotated[Id, BeforeValidator(_restore), _id("user")]
-OtherId = Annotated[Id, BeforeValidator(_restore), _id("other user")]
+UserId = Annotated[UserRef, BeforeValidator(_restore), _id("user")]
+OtherId = Annotated[UserRef, BeforeValidator(_restore), _id("other user")]
 ItemId = Annotated[Id, BeforeValidator(_restore), _id("item")]
+SessionId = Annotated[Id, BeforeValidator(_restore), _id("session")]

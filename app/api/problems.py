@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.core.errors import AppError, InputError, InvalidInput
+from app.api.headers import set_security_headers
+from app.core.errors import AppError, InputError, InvalidInput, SlowBody, TooManyRequests
 from app.schemas.fields import Problem
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,11 @@ def problem(error: AppError) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if error.status == 503:
         headers["Retry-After"] = "1"
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after)
+        headers |= {name.decode(): value.decode() for name, value in error.standing}
+    if isinstance(error, SlowBody):
+        headers["Connection"] = "close"
     return Response(orjson.dumps(error.problem()), error.status, headers, "application/problem+json")
 
 
@@ -74,11 +80,12 @@ def _methods_at(request: Request) -> set[str]:
     }
 
 
-async def _on_anything(_request: Request, error: Exception) -> Response:
+async def _on_anything(request: Request, error: Exception) -> Response:
     log.error("unexpected_error", exc_info=error)
     answer = problem(AppError("Something went wrong here; the log has it under this request's id."))
-    # This answer is made outside of the middleware that gives all others their id.
+    # This answer is made outside of the middleware that gives all others their id and their headers.
     answer.headers["X-Request-ID"] = structlog.contextvars.get_contextvars().get("request_id", "")
+    set_security_headers(answer.headers, request.app.state.hsts_seconds)
     return answer
 
 
@@ -92,14 +99,15 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """OpenAPI of the problems that a call may answer, beside those that every call may."""
-    always = (401, 403, 422, 500, 503)
+    always = (401, 403, 422, 429, 500, 503)
+    of_bodies = (408, 415) if 413 in statuses else ()
     return {
         status: {
             "description": _TITLES[status],
             "model": Problem,
             "content": {"application/problem+json": {}},
         }
-        for status in sorted({*always, *statuses})
+        for status in sorted({*always, *of_bodies, *statuses})
     }
 
 
@@ -108,9 +116,12 @@ _TITLES = {
     401: "No valid key",
     403: "The key lacks the scope",
     404: "Not found",
+    408: "The body comes too slowly",
     409: "Does not fit the state",
     413: "Body too large",
+    415: "The body is compressed",
     422: "Invalid input; `errors` names each place",
+    429: "Too many calls; try again after `Retry-After` seconds",
     500: "Internal error",
     503: "Temporarily unavailable; try again after `Retry-After` seconds",
 }

@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from sqlalchemy import Connection
 
 from app.api.auth import scope
-from app.api.edge import Edge, EdgeDep, LiveDep, answer, body_of, read_body
+from app.api.browsers import as_told, may_be_told
+from app.api.edge import Edge, EdgeDep, LiveDep, ShownDep, answer, body_of, read_body
 from app.api.paths import UserId
 from app.api.problems import problems
+from app.schemas.fields import Id
 from app.schemas.parsing import parse_body
 from app.schemas.recommendations import (
     MAX_N,
@@ -20,8 +21,10 @@ from app.schemas.recommendations import (
     RecommendationsBatch,
 )
 from app.services.live import Live
-from app.services.recommend import rank, recommend
-from app.services.shop_rules import reads_much
+from app.services.next_items import continued
+from app.services.placements import list_for, lists_for, may_read_much
+from app.services.recommend import rank
+from app.services.shown import Shown
 
 router = APIRouter(prefix="/v1", tags=["Ask"])
 shows = [Depends(scope("query", "track"))]
@@ -33,11 +36,19 @@ Category = Annotated[
 _EXAMPLE: dict[str, Any] = {
     "user_id": "ana",
     "session": {"events": [{"item_id": "mug", "event": "view_item"}]},
+    "scenario": "home",
     "n": 10,
     "fields": ["title", "price"],
     "explain": True,
     "filter": "price <= $most and not tags has 'sale'",
     "parameters": {"most": 50},
+}
+_PAGE: dict[str, Any] = {
+    "requests": [
+        {"user_id": "ana", "scenario": "home", "n": 5},
+        {"user_id": "ana", "sources": ["trending"], "n": 5},
+    ],
+    "distinct": True,
 }
 
 
@@ -49,10 +60,19 @@ _EXAMPLE: dict[str, Any] = {
     dependencies=shows,
 )
 async def get_recommendations(
+    asked: Request,
     user_id: UserId,
     edge: EdgeDep,
     live: LiveDep,
+    shown: ShownDep,
     n: N = 10,
+    scenario: Annotated[
+        str | None,
+        Query(
+            max_length=256,
+            description="Placement whose settings count wherever the call says nothing else",
+        ),
+    ] = None,
     category: Category = None,
     exclude_seen: Annotated[
         bool | None,
@@ -70,17 +90,25 @@ async def get_recommendations(
             description='Only items that pass, e.g. `price <= 50 and not tags has "sale"`',
         ),
     ] = None,
+    after: Annotated[
+        Id | None,
+        Query(description="`recommendation_id` of the list that this one goes on from, without repeats"),
+    ] = None,
 ) -> Response:
     """The best items for a user now. An unknown user gets what is popular and new, never a 404."""
-    request = RecommendationRequest.model_construct(
-        user_id=user_id,
-        n=n,
-        category=category,
-        exclude_seen=exclude_seen,
-        explain=explain,
-        filter=item_filter,
-    )
-    return answer(await _asked(edge, live, request, "/query"))
+    values: dict[str, Any] = {
+        "n": n,
+        "scenario": scenario,
+        "category": category,
+        "exclude_seen": exclude_seen,
+        "explain": explain,
+        "filter": item_filter,
+        "after": after,
+    }
+    # What the call does not say is left to the scenario.
+    given = {name: value for name, value in values.items() if name in asked.query_params}
+    request = RecommendationRequest.model_construct(user_id=user_id, **given)
+    return await _answered(asked, edge, live, shown, request, "/query")
 
 
 @router.post(
@@ -91,10 +119,10 @@ async def get_recommendations(
     dependencies=shows,
     openapi_extra=body_of(RecommendationRequest, _EXAMPLE),
 )
-async def post_recommendations(request: Request, edge: EdgeDep, live: LiveDep) -> Response:
+async def post_recommendations(request: Request, edge: EdgeDep, live: LiveDep, shown: ShownDep) -> Response:
     """The best items for a user, a session or a cart, with all options."""
     wanted = parse_body(RecommendationRequest, await read_body(request))
-    return answer(await _asked(edge, live, wanted, ""))
+    return await _answered(request, edge, live, shown, wanted, "")
 
 
 @router.post(
@@ -103,29 +131,46 @@ async def post_recommendations(request: Request, edge: EdgeDep, live: LiveDep) -
     response_model_exclude_unset=True,
     responses=problems(400, 413),
     dependencies=[Depends(scope("query"))],
-    openapi_extra=body_of(RecommendationBatch, {"requests": [{"user_id": "ana"}, {"user_id": "bo", "n": 5}]}),
+    openapi_extra=body_of(RecommendationBatch, _PAGE),
 )
-async def post_recommendations_batch(request: Request, edge: EdgeDep, live: LiveDep) -> Response:
-    """Up to 1,000 requests at once; the results are in the same order."""
+async def post_recommendations_batch(
+    request: Request, edge: EdgeDep, live: LiveDep, shown: ShownDep
+) -> Response:
+    """Up to 1,000 requests at once; the results are in the same order.
+
+    With `distinct`, as for several lists on one page, no item is in two of them: an item belongs to the list
+    that pins it, else to the first that takes it, and the others take the next best.
+    """
     wanted = parse_body(RecommendationBatch, await read_body(request))
-    return answer(await edge.scan(_recommend_all, live, wanted.requests))
+    places = [f"/requests/{place}" for place in range(len(wanted.requests))]
+    following = await continued(edge.scan, shown, wanted.requests, places)
+    found = await edge.scan(lists_for, live, [each.request for each in following], wanted.distinct)
+    for each, result in zip(following, found["results"], strict=True):
+        result["warnings"] += each.warnings
+    response = answer(found)
+    for each, result in zip(following, found["results"], strict=True):
+        shown.note(each.request, result, each.after)
+    return response
 
 
-def _recommend_all(
-    connection: Connection, live: Live, requests: list[RecommendationRequest]
-) -> dict[str, Any]:
-    return {
-        "results": [
-            recommend(connection, live, request, f"/requests/{place}")
-            for place, request in enumerate(requests)
-        ]
-    }
+async def _answered(
+    asked: Request, edge: Edge, live: Live, shown: Shown, request: RecommendationRequest, at: str
+) -> Response:
+    """The answer as it goes out, noted as shown."""
+    told = may_be_told(asked, request, at)
+    (following,) = await continued(edge.scan, shown, [request], [at])
+    found = await _asked(edge, live, following.request, at)
+    found["warnings"] += following.warnings
+    response = answer(as_told(asked, found, told))
+    shown.note(following.request, found, following.after)
+    return response
 
 
 async def _asked(edge: Edge, live: Live, request: RecommendationRequest, at: str) -> dict[str, Any]:
     """A field of items that a filter names for the first time is read whole: not in the event loop."""
-    run = edge.scan if reads_much(live, request, at) else edge.read
-    return await run(recommend, live, request, at)
+    run = edge.scan if may_read_much(live, request, at) else edge.read
+    found: dict[str, Any] = await run(list_for, live, request, at)
+    return found
 
 
 @router.post(

@@ -9,8 +9,15 @@ from app.api.csv import CSV_CONTENT, csv_answer
 from app.api.edge import EdgeDep, answer
 from app.api.problems import problems
 from app.api.recommendations import Category, N
-from app.schemas.reports import CategoryReport, CohortReport, ItemReport, Moment, SalesReport
-from app.services.reports import cohorts, products, sales
+from app.schemas.reports import (
+    CategoryReport,
+    CohortReport,
+    ItemReport,
+    Moment,
+    RecommendationReport,
+    SalesReport,
+)
+from app.services.reports import cohorts, products, recommendations, sales
 
 router = APIRouter(prefix="/v1/reports", tags=["Ask"], dependencies=[Depends(scope("query"))])
 
@@ -97,4 +104,34 @@ async def get_category_report(
     report = await edge.scan(products.report_categories, since, to, currency)
     if format == "csv":
         return csv_answer(products.category_rows(report), products.CATEGORY_COLUMNS, "categories.csv")
+    return answer(report)
+
+
+@router.get(
+    "/recommendations",
+    response_model=RecommendationReport,
+    response_model_exclude_unset=True,
+    responses=_RESPONSES,
+)
+async def get_recommendation_report(
+    edge: EdgeDep,
+    since: From = None,
+    to: To = None,
+    by: Annotated[
+        list[Literal["scenario", "source", "model_version", "day"]] | None,
+        Query(max_length=4, description="May be repeated, for combinations; default: scenario"),
+    ] = None,
+    currency: Currency = None,
+    format: Format = "json",  # noqa: A002 (the parameter's name on the wire)
+) -> Response:
+    """What recommendations led to: clicks, conversions and revenue of the lists shown in the window.
+
+    Events count that carry the `recommendation_id` of a list and one of its items, whenever they happened.
+    The table has the groups alone.
+    """
+    chosen = by or ["scenario"]
+    report = await edge.scan(recommendations.report_recommendations, since, to, chosen, currency)
+    if format == "csv":
+        rows = recommendations.group_rows(report)
+        return csv_answer(rows, recommendations.columns(chosen), "recommendations.csv")
     return answer(report)

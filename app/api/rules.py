@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import Connection
 
-from app.api.auth import scope
+from app.api.auth import scope, speaks_for
 from app.api.csv import CSV_CONTENT, csv_answer
 from app.api.edge import Cursor, EdgeDep, LiveDep, answer, body_of, read_body
 from app.api.paths import ItemId
@@ -84,6 +84,7 @@ async def post_bought_together(request: Request, edge: EdgeDep, live: LiveDep) -
     answered. Where the rules name too few, the rest is alike or popular, each with its own `source`.
     """
     wanted = parse_body(BoughtTogetherRequest, await read_body(request))
+    speaks_for(request, [wanted.user_id])
     return answer(await edge.read(goes_with_cart, live, wanted))
 
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from app.api.audit import write_recorded
 from app.api.auth import scope
 from app.api.edge import EdgeDep, LiveDep, answer, body_of, read_body
 from app.api.problems import problems
@@ -76,7 +77,9 @@ async def put_segment_rule(segment: SegmentName, request: Request, edge: EdgeDep
     wanted = parse_body(SegmentRuleFields, await read_body(request))
     # Names are looked up in all users: not while other writers wait.
     await edge.scan(segment_rules.check_filter, live, wanted.filter)
-    saved, created = await edge.write(segment_rules.put_rule, segment, wanted)
+    saved, created = await write_recorded(
+        request, "segment_rule.saved", segment, segment_rules.put_rule, segment, wanted
+    )
     return answer(saved, status=201 if created else 200)
 
 
@@ -87,7 +90,7 @@ async def get_segment_rule(segment: SegmentName, edge: EdgeDep) -> Response:
 
 
 @router.delete("/{segment}", status_code=204, responses=problems(404), dependencies=writes)
-async def delete_segment_rule(segment: SegmentName, edge: EdgeDep) -> Response:
+async def delete_segment_rule(segment: SegmentName, request: Request) -> Response:
     """Remove a filter, and with it its segment."""
-    await edge.write(segment_rules.delete_rule, segment)
+    await write_recorded(request, "segment_rule.deleted", segment, segment_rules.delete_rule, segment)
     return Response(status_code=204)

@@ -1,9 +1,10 @@
 """HTTP of training runs."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from app.api.audit import write_recorded
 from app.api.auth import scope
 from app.api.edge import Cursor, EdgeDep, Limit, answer
 from app.api.paths import name_of
@@ -17,9 +18,9 @@ RunId = Annotated[str, name_of("As `GET /v1/training-runs` gives it")]
 
 
 @router.post("", status_code=202, response_model=TrainingRun, responses=problems(409))
-async def queue_training_run(edge: EdgeDep) -> Response:
+async def queue_training_run(request: Request) -> Response:
     """Queue a training. One works at a time; while one is queued, this answers that one."""
-    run = await edge.write(training_runs.queue_run, "api")
+    run = await write_recorded(request, "training.queued", _run_id, training_runs.queue_run, "api")
     return answer(run, status=202, headers={"Location": f"/v1/training-runs/{run['run_id']}"})
 
 
@@ -36,6 +37,11 @@ async def get_training_run(run_id: RunId, edge: EdgeDep) -> Response:
 
 
 @router.delete("/{run_id}", response_model=TrainingRun, responses=problems(404, 409))
-async def cancel_training_run(run_id: RunId, edge: EdgeDep) -> Response:
+async def cancel_training_run(run_id: RunId, request: Request) -> Response:
     """Cancel a run: a queued one at once, a working one at its next step."""
-    return answer(await edge.write(training_runs.cancel_run, run_id))
+    run = await write_recorded(request, "training.cancelled", run_id, training_runs.cancel_run, run_id)
+    return answer(run)
+
+
+def _run_id(run: dict[str, Any]) -> str:
+    return str(run["run_id"])

@@ -2,16 +2,18 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.api.audit import write_recorded
 from app.api.auth import scope
 from app.api.batches import BATCH_PROBLEMS, post_batch
 from app.api.edge import Cursor, EdgeDep, Limit, answer, body_of, read_body
 from app.api.paths import OtherId, UserId
+from app.api.privacy import ErasureDays
 from app.api.problems import problems
 from app.schemas.fields import BatchResult
 from app.schemas.interactions import InteractionPage
 from app.schemas.parsing import parse_body
+from app.schemas.privacy import Erasure
 from app.schemas.users import (
-    Erasure,
     Relation,
     RelationFields,
     RelationPage,
@@ -21,7 +23,8 @@ from app.schemas.users import (
     UserPage,
     UserPatch,
 )
-from app.services import interactions, users
+from app.services import interactions, privacy, users
+from app.services.audit import pseudonym
 from app.services.batches import USERS
 
 router = APIRouter(prefix="/v1/users", tags=["Ingest"])
@@ -81,9 +84,14 @@ async def get_user(user_id: UserId, edge: EdgeDep) -> Response:
 
 
 @router.delete("/{user_id}", response_model=Erasure, responses=problems(404), dependencies=writes)
-async def erase_user(user_id: UserId, edge: EdgeDep) -> Response:
-    """Erase the person: the user, its interactions, sessions and relations."""
-    return answer(await edge.write(users.erase_user, user_id))
+async def erase_user(user_id: UserId, request: Request, days: ErasureDays) -> Response:
+    """Erase the person: the user, its interactions, sessions, relations, corrections and what it was shown.
+
+    No answer of any worker knows of the person from then on. The answer is a receipt: it names the model
+    versions that learned from the person, and by when they are replaced and deleted.
+    """
+    target = pseudonym(user_id)
+    return answer(await write_recorded(request, "user.erased", target, privacy.erase_user, user_id, days))
 
 
 @router.get(

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.exc import DBAPIError
 
-from app.cli import evaluate, imports, keys, migrate, serve, train
+from app.cli import evaluate, imports, keys, migrate, pseudonym, serve, train
 from app.cli.console import fail, first_line
 from app.cli.demo.command import demo
 from app.cli.export import commands as export
@@ -30,6 +30,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate_command)
 app.command("demo")(demo)
 app.add_typer(keys.app, name="keys")
+app.command("pseudonym")(pseudonym.pseudonym)
 
 
 def main() -> None:

@@ -7,10 +7,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from app.core.pseudonyms import use_key
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
 from app.db import migrate
 from app.db.session import Database
+from app.services import pseudonyms
 
 out = Console()
 err = Console(stderr=True)
@@ -31,8 +33,12 @@ def open_database(settings: Settings) -> Database:
             migrate.upgrade(database)
         elif migrate.current_revision(database) != migrate.head_revision():
             fail("The database's schema is not that of this release: run 'vitrine migrate' first.")
+        pseudonyms.check_key(database, settings.pseudonyms_by)
     except DBAPIError as error:
         fail(f"The database cannot be reached: {first_line(error)}")
+    except pseudonyms.WrongPseudonymKey as error:
+        fail(str(error))
+    use_key(settings.pseudonyms_by)
     return database
 
 

@@ -1,6 +1,6 @@
 """`vitrine keys`"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
@@ -8,12 +8,13 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from app.cli.console import fail, open_database, out
-from app.core.errors import NotFound
+from app.core.errors import Conflict, NotFound
 from app.core.settings import Settings
-from app.schemas.keys import KeyRequest
+from app.schemas.keys import KeyRequest, RotationRequest
 from app.services import keys
+from app.services.audit import CLI, Deed, do_recorded
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 
 
 @app.command("create")
@@ -30,9 +31,9 @@ def create_key(
         fail(f"{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}", 2)
     database = open_database(Settings())
     with database.write() as connection:
-        created = keys.create_key(connection, request)
-    out.print(f"Key {created['key_id']} ({', '.join(created['scopes'])}). Its secret is shown this once:")
-    out.print(created["key"], soft_wrap=True, highlight=False)
+        deed = Deed(CLI, "key.created", lambda made: str(made["key_id"]))
+        created = do_recorded(connection, deed, keys.create_key, request)
+    _show(created)
 
 
 @app.command("list")
@@ -54,7 +55,32 @@ def revoke_key(key_id: Annotated[str, typer.Argument(help="As 'vitrine keys list
     database = open_database(Settings())
     try:
         with database.write() as connection:
-            keys.revoke_key(connection, key_id)
+            do_recorded(connection, Deed(CLI, "key.revoked", key_id), keys.revoke_key, key_id)
     except NotFound as error:
         fail(error.detail)
     out.print(f"Key {key_id} is revoked.")
+
+
+@app.command("rotate")
+def rotate_key(
+    key_id: Annotated[str, typer.Argument(help="As 'vitrine keys list' shows it")],
+    overlap_seconds: Annotated[
+        int, typer.Option(min=0, max=90 * 86_400, help="How long the key itself stays valid")
+    ] = 86_400,
+) -> None:
+    """Make a key's successor and show its secret, this once; both are valid for a while."""
+    database = open_database(Settings())
+    request = RotationRequest(overlap_seconds=overlap_seconds)
+    try:
+        with database.write() as connection:
+            deed = Deed(CLI, "key.rotated", key_id)
+            made = do_recorded(connection, deed, keys.rotate_key, key_id, request)
+    except (NotFound, Conflict) as error:
+        fail(error.detail)
+    out.print(f"Key {key_id} is valid until {made['replaces']['expires_at']}. Its successor:")
+    _show(made)
+
+
+def _show(made: dict[str, Any]) -> None:
+    out.print(f"Key {made['key_id']} ({', '.join(made['scopes'])}). Its secret is shown this once:")
+    out.print(made["key"], soft_wrap=True, highlight=False)

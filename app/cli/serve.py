@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from app.api.connections import BoundedHttp
 from app.cli.console import err, fail, open_database
 from app.core.settings import Settings
 from app.db.queries.keys import any_key
@@ -21,6 +23,7 @@ from app.trainer import run_trainer
 
 RESTART_SECONDS = 2.0
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+LIMITS_VARIABLE = "VITRINE_RATE_LIMIT_FILE"
 
 
 def serve(
@@ -51,7 +54,7 @@ def serve(
     err.print(f"Vitrine listens on http://{host}:{port} — documentation at http://{host}:{port}/docs")
     # With one worker a server that ends on SIGTERM sends it to itself again: what follows must still happen.
     signal.signal(signal.SIGTERM, _exit)
-    with _metrics(settings, workers):
+    with _metrics(settings, workers), _rate_limits(settings, workers):
         child = _TrainerChild() if with_trainer else None
         try:
             uvicorn.run(
@@ -63,6 +66,8 @@ def serve(
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=BoundedHttp,
+                ws="none",
                 timeout_graceful_shutdown=15,
             )
         finally:
@@ -100,6 +105,20 @@ def _metrics(settings: Settings, workers: int) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _rate_limits(settings: Settings, workers: int) -> Iterator[None]:
+    """Give several API processes a file in which they count calls together."""
+    if workers == 1 or settings.rate_limit_file is not None:
+        yield
+        return
+    with tempfile.NamedTemporaryFile(prefix="vitrine-limits-") as file:
+        os.environ[LIMITS_VARIABLE] = file.name
+        try:
+            yield
+        finally:
+            del os.environ[LIMITS_VARIABLE]
 
 
 class _TrainerChild:

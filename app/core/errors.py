@@ -81,6 +81,37 @@ class Forbidden(AppError):
     status, code, title = 403, "forbidden", "Forbidden"
 
 
+class UserTokenNeeded(Forbidden):
+    """A browser's key names a user without the proof that it speaks for this user."""
+
+    code, title = "user_token_needed", "User token needed"
+
+
+class SlowBody(AppError):
+    """The body comes so slowly that the call is given up."""
+
+    status, code, title = 408, "slow_body", "Body too slow"
+
+
+class UnsupportedEncoding(AppError):
+    """The body is compressed."""
+
+    status, code, title = 415, "unsupported_encoding", "Unsupported encoding"
+
+
+class TooManyRequests(AppError):
+    """More calls than the limit of a key or of an address allows."""
+
+    status, code, title = 429, "too_many_requests", "Too many requests"
+
+    def __init__(self, detail: str, retry_after: int, standing: list[tuple[bytes, bytes]]) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+        """Seconds until the next call may be answered."""
+        self.standing = standing
+        """Headers that say where the caller stands."""
+
+
 class Unavailable(AppError):
     """The database or another part cannot be reached just now; the call may be tried again."""
 

@@ -1,5 +1,6 @@
 """Settings of the service, read from `VITRINE_*` variables and a `.env` file by the doors alone."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,6 +8,8 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.events import DEFAULT_WEIGHTS, canonical
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s@]+")
 
 
 class Settings(BaseSettings):
@@ -26,6 +29,24 @@ class Settings(BaseSettings):
     """A key with all scopes, given from outside (a container's secret) rather than stored."""
     cors_origins: Annotated[list[str], NoDecode] = []
     """Origins of web pages that may call the API from a browser, comma-separated."""
+    user_token_secret: SecretStr | None = None
+    """With it, `track` keys may name a user only with that user's token; see docs/security.md."""
+    rate_limit: str | None = None
+    """Calls that each key may make, such as `600/minute`; None: no limit."""
+    track_rate_limit: str | None = None
+    """Calls that each address may make with a `track` key; None: no limit."""
+    wrong_key_limit: str | None = "60/minute"
+    """Wrong keys from one address, beyond which none is compared with the admin key; empty: no limit."""
+    rate_limit_file: Path | None = None
+    """Where the processes of one machine count calls together; `vitrine serve` gives them one."""
+    max_concurrent: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+    """Calls that each API process works on at once; more are answered 503."""
+    body_seconds: Annotated[float, Field(gt=0, le=3_600)] = 20.0
+    """How long a body may be waited for, beside a second for each 2 KiB that came."""
+    hsts_seconds: Annotated[int, Field(ge=0, le=63_072_000)] = 0
+    """`max-age` of Strict-Transport-Security, for a service behind HTTPS; 0: the header is not sent."""
+    audit_days: Annotated[int, Field(ge=1, le=3_653)] = 400
+    """How long entries of the audit log are kept."""
     max_body_mb: Annotated[int, Field(ge=1, le=1024)] = 32
     """Largest body of a call in MiB; NDJSON imports are streams and have no limit."""
     database_pool: Annotated[int, Field(ge=1, le=200)] = 10
@@ -40,8 +61,16 @@ class Settings(BaseSettings):
     """Implicit weights that differ from the defaults, as JSON: {"purchase": 8, "watched_trailer": 1}."""
     model_poll_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     """How often each API process looks whether another model version is active."""
+    shown_days: Annotated[int, Field(ge=0, le=3_653)] = 90
+    """How long it is kept what was shown to whom, for `/v1/reports/recommendations`; 0: nothing is."""
     keep_versions: Annotated[int, Field(ge=1, le=100)] = 5
     """Model versions kept on disk; the active one and the newest."""
+    pseudonym_key: SecretStr | None = None
+    """With it, users are stored under pseudonyms: a keyed hash of their ids. For an empty database only."""
+    erasure_days: Annotated[float, Field(ge=0, le=365)] = 7.0
+    """Days within which versions that learned from an erased person are replaced and deleted."""
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+    """Interactions older than this are removed by the trainer; 0: they are kept for ever."""
 
     train_interval_hours: Annotated[float, Field(ge=0)] = 24.0
     """A training is queued when the last one is this old and there is new data; 0: never."""
@@ -76,6 +105,33 @@ class Settings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"'{origin}' is not an origin such as https://shop.example (no path)")
+        return value
+
+    @field_validator("rate_limit", "track_rate_limit", "wrong_key_limit")
+    @classmethod
+    def _is_limit(cls, value: str | None) -> str | None:
+        if value:
+            from limits import parse_many
+
+            try:
+                parse_many(value)
+            except ValueError:
+                raise ValueError("a limit such as 600/minute, or several with ; between them") from None
+        return value
+
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _is_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("at least 16 characters, for example from 'openssl rand -hex 32'")
+        return value
+
     @field_validator("churn_days")
     @classmethod
     def _long_enough(cls, value: int) -> int:
@@ -93,6 +149,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{name}' is not an event name")
             weights[stored] = weight
         return weights
+
+    @property
+    def pseudonyms_by(self) -> str | None:
+        """The key of pseudonyms, if users are stored under these."""
+        return None if self.pseudonym_key is None else self.pseudonym_key.get_secret_value()
 
     @property
     def weights(self) -> dict[str, float]:

@@ -14,6 +14,7 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 INGESTED = Counter("vitrine_ingested_total", "Ingested entries by what became of them", ["kind", "verdict"])
+SHOWN = Counter("vitrine_shown_lists_total", "Answered lists by what became of their record", ["verdict"])
 RECOMMENDED = Counter("vitrine_recommended_items_total", "Recommended items by source", ["source"])
 MODEL_LOADED = Gauge(
     "vitrine_model_loaded_timestamp_seconds",

@@ -35,6 +35,7 @@ class Database:
             self.url,
             pool_size=self.pool_size,
             max_overflow=self.pool_size,
+            hide_parameters=True,
             json_deserializer=orjson.loads,
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
         )
@@ -47,6 +48,7 @@ class Database:
             self.url,
             pool_size=self.pool_size,
             max_overflow=0,
+            hide_parameters=True,  # an error's text goes to the log: no ids and no hashes there
             pool_timeout=10,
             pool_pre_ping=True,
             # PostgreSQL writes 1e300 out in full: json would read an integer that no answer can hold.

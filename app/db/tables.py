@@ -125,6 +125,12 @@ Index(
     postgresql_where=interactions.c.session_id.is_not(None),
 )
 Index("ix_interactions_occurred_at", interactions.c.occurred_at)
+Index(
+    "ix_interactions_recommendation_id",
+    interactions.c.recommendation_id,
+    sqlite_where=interactions.c.recommendation_id.is_not(None),
+    postgresql_where=interactions.c.recommendation_id.is_not(None),
+)
 
 # Sessions that turned out to be a user's: what comes of them without a user is this user's.
 session_owners = Table(
@@ -160,6 +166,40 @@ corrected_interactions = Table(
     ),
 )
 
+# One row for each answered list, packed: `db/queries/shown.py` reads and writes it.
+shown_recommendations = Table(
+    "shown_recommendations",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("recommendation_id", Text, nullable=False, unique=True),
+    # The list that it went on from.
+    Column("after", Text),
+    # Whose it was; the session only where no user was named, and both null for whoever was not known.
+    Column("user_id", _Key, ForeignKey("users.id", ondelete="CASCADE")),
+    Column("session_id", _Key, ForeignKey("sessions.id", ondelete="CASCADE")),
+    Column("scenario", Text),
+    Column("model_version", Text),
+    Column("shown_at", BigInteger, nullable=False, index=True),
+    Column("n", Integer, nullable=False),
+    # How many items of each source, in order of their names: "collaborative 8,popular 2".
+    Column("sources", Text, nullable=False),
+    # Keys of the items by rank, and for each a byte: its source's place in `sources`.
+    Column("item_keys", LargeBinary, nullable=False),
+    Column("item_sources", LargeBinary, nullable=False),
+)
+Index(
+    "ix_shown_recommendations_user_id",
+    shown_recommendations.c.user_id,
+    sqlite_where=shown_recommendations.c.user_id.is_not(None),
+    postgresql_where=shown_recommendations.c.user_id.is_not(None),
+)
+Index(
+    "ix_shown_recommendations_session_id",
+    shown_recommendations.c.session_id,
+    sqlite_where=shown_recommendations.c.session_id.is_not(None),
+    postgresql_where=shown_recommendations.c.session_id.is_not(None),
+)
+
 relations = Table(
     "relations",
     metadata,
@@ -180,6 +220,19 @@ segment_rules = Table(
     Column("updated_at", BigInteger, nullable=False),
 )
 
+# All versions of each scenario; the newest is in force.
+scenarios = Table(
+    "scenarios",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("settings", _Json, nullable=False),
+    # A deletion is a version too, without settings.
+    Column("deleted", Boolean, nullable=False),
+    Column("note", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
@@ -191,6 +244,22 @@ api_keys = Table(
     Column("expires_at", BigInteger),
     # A revoked key keeps its row: the service never falls back to the open state of its first minutes.
     Column("revoked_at", BigInteger),
+    # The key that takes its place, once it was rotated.
+    Column("successor", Text),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", _Key, primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    # A key's id, or `settings`, `local`, `cli`.
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("request_id", Text),
+    sqlite_autoincrement=True,
 )
 
 training_runs = Table(
@@ -241,6 +310,8 @@ models = Table(
     Column("content", _Json, nullable=False),
     # Highest interaction key that the version learned from.
     Column("trained_to", BigInteger, nullable=False),
+    # Highest user key that it knows; null: of an earlier release, it may know anybody.
+    Column("users_to", BigInteger),
     Column("activated_at", BigInteger),
     Column("active", Boolean, nullable=False, server_default=text("false")),
     # When the artifacts were pruned; the row, with its evaluation, stays.
@@ -252,4 +323,37 @@ Index(
     unique=True,
     sqlite_where=text("active"),
     postgresql_where=text("active"),
+)
+
+# What was erased, without saying whose it was.
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("receipt_id", Text, primary_key=True),
+    # Value of the counter "erasures": a training that has seen revision r read without all up to it.
+    Column("revision", BigInteger, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    # Of the erased id, with a key that the caller alone has.
+    Column("fingerprint", Text, nullable=False),
+    Column("requested_at", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("removed", _Json, nullable=False),
+)
+
+# Model versions that learned from the erased, and when their artifacts were gone.
+receipt_versions = Table(
+    "receipt_versions",
+    metadata,
+    Column("receipt_id", Text, ForeignKey("receipts.receipt_id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Text, ForeignKey("models.version"), primary_key=True, index=True),
+    Column("deadline", BigInteger, nullable=False),
+    Column("released_at", BigInteger),
+)
+
+# What a database was begun with and cannot change later.
+database_marks = Table(
+    "database_marks",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )

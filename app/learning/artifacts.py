@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -163,6 +164,15 @@ def delete_version(root: Path, name: str) -> None:
     except FileNotFoundError:
         raise VersionMissing(f"there is no version {name}") from None
     shutil.rmtree(aside)
+
+
+def wipe_version(root: Path, name: str) -> None:
+    """Leave nothing of a version: neither its folder, if it is there, nor what a broken-off removal left."""
+    with suppress(VersionMissing):
+        delete_version(root, name)
+    for path in root.glob(f"{_TEMPORARY}{name}-{'?' * 16}"):
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)
 
 
 def list_versions(root: Path) -> list[str]:

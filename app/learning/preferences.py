@@ -89,7 +89,9 @@ def histories(
     data = np.log1p(total.data[keep]).astype(np.float32)
     rows = np.repeat(np.arange(shape[0]), np.diff(total.indptr))[keep]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
-    matrix = csr_array((data, total.indices[keep], indptr), shape=shape)
+    # Indices of the width that coo_array chose: wider ones would be copied by every product.
+    parts = (data, total.indices[keep], indptr.astype(total.indptr.dtype))
+    matrix = csr_array(parts, shape=shape)
     return Histories(
         matrix,
         ages[keep].astype(np.float32),

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from app.core.clock import to_ms
+from app.core.pseudonyms import as_stored
 
 MAX_OBJECT_BYTES = 65_536
 MAX_BATCH = 10_000
@@ -35,6 +36,10 @@ Id = Annotated[
     StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", strict=True),
 ]
 """The shop's own id: UTF-8 text of 1–256 characters without control characters."""
+
+
+UserRef = Annotated[Id, AfterValidator(as_stored)]
+"""Id of a user; here its pseudonym, where a key for these is set."""
 
 
 def bounded(max_length: int) -> StringConstraints:

@@ -17,6 +17,7 @@ from app.schemas.fields import (
     Money,
     Number,
     Quantity,
+    UserRef,
     Wire,
 )
 
@@ -62,7 +63,7 @@ OccurredAt = Annotated[Instant, AfterValidator(_happened)]
 class Interaction(Wire):
     """One event of one user or anonymous session on one item."""
 
-    user_id: Id | None = None
+    user_id: UserRef | None = None
     session_id: Id | None = None
     item_id: Id | None = Field(None, description="Needed by all events that are about an item")
     event: Event = Field(description="A GA4 name such as view_item, or an accepted spelling of it")
@@ -111,7 +112,7 @@ class Order(Wire):
     """A purchase of several items at once."""
 
     order_id: Id
-    user_id: Id | None = None
+    user_id: UserRef | None = None
     session_id: Id | None = None
     items: list[OrderLine] = Field(min_length=1, max_length=1_000)
     currency: Currency | None = None

@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from app.schemas.fields import Answer, Id, Wire
+from app.schemas.fields import Answer, Id, UserRef, Wire
 
 
 class RatingRequest(Wire):
-    user_id: Id
+    user_id: UserRef
     item_ids: list[Id] = Field(min_length=1, max_length=1_000)
 
 

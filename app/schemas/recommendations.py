@@ -5,24 +5,25 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
-from app.schemas.fields import Answer, Id, Wire, bounded
+from app.schemas.fields import Answer, Id, UserRef, Wire, bounded
 from app.schemas.interactions import Event
 from app.schemas.shop_rules import Boost, Cap, ItemFilter, Parameters, Pin
 
 MAX_N = 500
 Count = Annotated[int, Field(ge=1, le=MAX_N, strict=True)]
-Source = Literal[
+Allowed = Literal[
     "collaborative",
     "content",
     "session",
     "social",
     "buy_again",
     "recent",
+    "bought_together",
     "trending",
     "popular",
     "latest",
-    "pinned",
 ]
+Source = Literal[Allowed, "pinned"]
 Field_ = Literal[
     "title",
     "description",
@@ -52,21 +53,28 @@ class SessionContext(Wire):
     events: list[SessionEvent] = Field(default=[], max_length=500, description="Oldest first")
 
 
-class RecommendationRequest(Wire):
-    """For whom, what for, and how many."""
+class ListSettings(Wire):
+    """What a request says of its list, or a scenario of all lists of a placement."""
 
-    user_id: Id | None = None
-    session: SessionContext | None = None
-    item_ids: list[Id] = Field(default=[], max_length=500, description="Context such as the cart")
     n: Count = 10
+    about: Literal["person", "item", "cart"] = Field(
+        "person",
+        description="What carries the scores: all that is known of the person, with `item_ids`, or "
+        "`item_ids` alone, as the `item` that a page shows or as a `cart`",
+    )
+    sources: Annotated[list[Allowed], Field(min_length=1, max_length=10)] | None = Field(
+        None, description="What may fill the list; null: everything"
+    )
     category: Annotated[str, bounded(500)] | None = Field(
         None, description='Only items under this path, e.g. "Shoes"'
     )
-    exclude: list[Id] = Field(default=[], max_length=10_000, description="Items not to recommend")
     exclude_seen: StrictBool | None = Field(
         None,
         description="Leave out items that the user interacted with; "
         "default: yes, but what was bought on an earlier day may return where customers buy again",
+    )
+    exclude_bought_days: Annotated[int, Field(ge=0, le=3650, strict=True)] = Field(
+        0, description="Leave out what the person bought within so many days, whatever `exclude_seen` says"
     )
     fields: list[Field_] = Field(default=[], description="Item fields to answer along with each item")
     explain: StrictBool = Field(False, description="Say which of the person's own items carried each one")
@@ -93,13 +101,43 @@ class RecommendationRequest(Wire):
                 raise PydanticCustomError(
                     "duplicate_pin", "Two pins have the same {name}", {"name": name, "field": "pins"}
                 )
-        if any(pin.position > self.n for pin in self.pins):
+        if any(pin.position > self._places for pin in self.pins):
             raise PydanticCustomError("pin_beyond_n", "A pin's position is beyond n", {"field": "pins"})
         return self
+
+    @property
+    def _places(self) -> int:
+        """How many items the list may turn out to have."""
+        return self.n
+
+
+class RecommendationRequest(ListSettings):
+    """For whom, what for, and how many."""
+
+    scenario: Annotated[str, bounded(256)] | None = Field(
+        None, description="Placement whose settings count wherever the request says nothing else"
+    )
+    user_id: UserRef | None = None
+    session: SessionContext | None = None
+    item_ids: list[Id] = Field(default=[], max_length=500, description="Context such as the cart")
+    exclude: list[Id] = Field(default=[], max_length=10_000, description="Items not to recommend")
+    after: Id | None = Field(
+        None,
+        description="`recommendation_id` of the list that this one goes on from: what that list and those "
+        "before it showed does not come again",
+    )
+
+    @property
+    def _places(self) -> int:
+        return self.n if self.scenario is None or "n" in self.model_fields_set else MAX_N
 
 
 class RecommendationBatch(Wire):
     requests: list[RecommendationRequest] = Field(min_length=1, max_length=1_000)
+    distinct: StrictBool = Field(
+        False,
+        description="No item in two of the lists: the earlier request has it, or else the one that pins it",
+    )
 
 
 class Evidence(Answer):
@@ -151,6 +189,7 @@ class Recommendations(Answer):
     recommendation_id: str
     model_version: str | None = Field(description="null before the first training")
     as_of: str = Field(description="The moment whose data the answer counts")
+    scenario: str | None = Field(description="Whose settings were used; null: the defaults")
     items: list[Recommendation]
     warnings: list[str] = []
 
@@ -160,7 +199,7 @@ class RecommendationsBatch(Answer):
 
 
 class RankingRequest(Wire):
-    user_id: Id | None = None
+    user_id: UserRef | None = None
     session: SessionContext | None = None
     item_ids: list[Id] = Field(min_length=1, max_length=1_000)
 

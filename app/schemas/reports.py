@@ -145,3 +145,46 @@ class CategorySales(ProductFigures):
 class CategoryReport(Report):
     currency: str | None
     categories: list[CategorySales] = Field(description="An item in several categories counts in each")
+
+
+class Interval(Answer):
+    """A figure with the limits of its 95 % interval; null where there is too little data."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class ListFigures(Answer):
+    lists: int = Field(description="Lists shown; by source: those with an item from it")
+    shown: int = Field(description="Items shown, counted in each list")
+    clicks: int = Field(description="Items of lists to which somebody turned, once for each list")
+    ctr: Interval = Field(description="Clicks by items shown, 0–1")
+    conversions: int = Field(description="Items of lists that were bought, once for each list")
+    conversion_rate: Interval = Field(description="Conversions by items shown, 0–1")
+    gross: float = Field(description="Price times quantity of the purchases")
+    refunds: float = Field(description="The same of the refunds")
+    revenue: float = Field(description="Gross less refunds")
+    revenue_per_1000_lists: Interval
+
+
+class ListGroup(ListFigures):
+    """Only what `by` asks for is there, of the first four."""
+
+    scenario: str | None = Field(default=None, description="null: the defaults")
+    source: str | None = Field(default=None, description="Of the item")
+    model_version: str | None = Field(default=None, description="null: before the first training")
+    day: str | None = Field(default=None, description="Of the answer, UTC")
+
+
+class Uncounted(Answer):
+    unknown_list: int = Field(description="Events of the window whose list is not recorded")
+    not_in_list: int = Field(description="Events whose list did not show their item")
+
+
+class RecommendationReport(Report):
+    by: list[str]
+    currency: str | None = Field(description="Of all amounts; null where no purchase says one")
+    totals: ListFigures
+    groups: list[ListGroup] = Field(description="Those of which something was shown")
+    uncounted: Uncounted

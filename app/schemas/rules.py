@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.schemas.fields import Answer, Id, Wire
+from app.schemas.fields import Answer, Id, UserRef, Wire
 from app.schemas.recommendations import Count
 
 MAX_CART = 200
@@ -67,7 +67,7 @@ class BoughtTogetherRequest(Wire):
         min_length=1, max_length=MAX_CART, description="The cart; what comes twice counts once"
     )
     n: Count = 10
-    user_id: Id | None = Field(
+    user_id: UserRef | None = Field(
         None,
         description="Leave out what this user bought (of the latest 500 events): within a day, or ever, "
         "where the shop's customers hardly buy again",

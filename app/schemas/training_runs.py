@@ -12,7 +12,7 @@ State = Literal["queued", "running", "succeeded", "rejected", "failed", "cancell
 class TrainingRun(Answer):
     run_id: str
     state: State
-    trigger: str = Field(description="Who asked: api, cli, schedule or interactions")
+    trigger: str = Field(description="Who asked: api, cli, schedule, interactions or erasure")
     stage: str | None = Field(description="One of: snapshot, search, evaluate, gate, fit, publish")
     progress: float = Field(description="0–1")
     attempt: int = Field(description="How often a trainer took the run up")

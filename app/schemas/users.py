@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from app.schemas.fields import MAX_BATCH, Answer, Attributes, Id, Instant, Name, Wire
+from app.schemas.fields import MAX_BATCH, Answer, Attributes, Instant, Name, UserRef, Wire
 
 
 class UserFields(Wire):
@@ -17,7 +17,7 @@ class UserFields(Wire):
 class UserEntry(UserFields):
     """A user of a batch or a stream."""
 
-    user_id: Id
+    user_id: UserRef
 
 
 class UserBatch(Wire):
@@ -41,11 +41,6 @@ class User(Answer):
 class UserPage(Answer):
     users: list[User]
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null: the end")
-
-
-class Erasure(Answer):
-    user_id: str
-    removed: dict[str, int] = Field(description="Rows removed by kind")
 
 
 class RelationFields(Wire):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,25 @@ from app.learning.version import ModelVersion
 
 MOST = 5_000
 """Items that are compared; of a larger import, the rest waits for the next training."""
+LEAST_ALIKE = 0.5
+"""From which an item stands in for an arrival: as from `HALF_ALIKE` in similarity."""
 AT_ONCE = 100
 """Items that one request compares; what is left over is done by the next ones."""
+
+
+@dataclass(frozen=True)
+class _TakenIn:
+    """Arrivals that were compared."""
+
+    positions: NDArray[np.int64]
+    """In the catalogue, `(n_arrivals,)`."""
+    keys: NDArray[np.int64]
+    shares: csr_array
+    """Of their parents, `(n_arrivals, n_items)`; rows sum to how alike they are."""
+
+    def where(self, chosen: NDArray[np.bool_]) -> "_TakenIn":
+        rows = np.flatnonzero(chosen)
+        return _TakenIn(self.positions[rows], self.keys[rows], csr_array(self.shares[rows]))
 
 
 class Arrivals:
@@ -33,8 +51,10 @@ class Arrivals:
         self._revision = -1
         """Of the catalogue, up to which they were looked at."""
         self._waiting: list[int] = []
-        self._taken_in = (np.empty(0, dtype=np.int64), empty(0, version.n_items))
-        """Positions and shares of their parents: one reference, so that readers see both of one moment."""
+        self._taken_in = _TakenIn(
+            np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), empty(0, version.n_items)
+        )
+        """One reference, so that readers see all of one moment."""
         self._lock = threading.Lock()
 
     def behind(self, size: int, revision: int) -> bool:
@@ -53,7 +73,7 @@ class Arrivals:
             return
         with self._lock:
             fresh = np.flatnonzero(~known[self._seen :]) + self._seen
-            room = MOST - len(self._taken_in[0]) - len(self._waiting)
+            room = MOST - len(self._taken_in.keys) - len(self._waiting)
             self._waiting += fresh[: max(0, room)].tolist()
             self._seen = len(keys)
             self._look_again(connection, keys, revision)
@@ -65,27 +85,43 @@ class Arrivals:
             table = item_table([rows[int(keys[position])] for position in found])
             alike = csr_array(content.similar(content.vectorise(table)))
             shares = parents(alike, self._version.cold.warm(self._version.n_items))
-            positions, before = self._taken_in
-            self._taken_in = (
-                np.concatenate([positions, np.array(found, dtype=np.int64)]),
-                csr_array(vstack([before, shares], format="csr")),
+            before, places = self._taken_in, np.array(found, dtype=np.int64)
+            self._taken_in = _TakenIn(
+                np.concatenate([before.positions, places]),
+                np.concatenate([before.keys, keys[places]]),
+                csr_array(vstack([before.shares, shares], format="csr")),
             )
 
     def _look_again(self, connection: Connection, keys: NDArray[np.int64], revision: int) -> None:
         """Let go of those that have changed, to be compared anew."""
-        positions, shares = self._taken_in
-        if len(positions) and revision != self._revision:
-            changed = np.isin(keys[positions], changed_keys(connection, self._revision))
+        taken_in = self._taken_in
+        if len(taken_in.keys) and revision != self._revision:
+            changed = np.isin(taken_in.keys, changed_keys(connection, self._revision))
             if changed.any():
-                self._waiting += positions[changed].tolist()
-                self._taken_in = (positions[~changed], csr_array(shares[np.flatnonzero(~changed)]))
+                self._waiting += taken_in.positions[changed].tolist()
+                self._taken_in = taken_in.where(~changed)
         self._revision = revision
 
     def lend(self, combined: Scores) -> tuple[NDArray[np.int64], Scores]:
         """Positions in the catalogue and scores, `(n_batch, n_arrivals)`, from the scores of the model."""
-        positions, shares = self._taken_in
-        inherited = self._version.cold.factor * inherit(combined, shares)
-        return positions, inherited.astype(np.float32)
+        taken_in = self._taken_in
+        if not len(taken_in.keys):
+            return taken_in.positions, np.zeros((len(combined), 0), dtype=np.float32)
+        inherited = self._version.cold.factor * inherit(combined, taken_in.shares)
+        return taken_in.positions, inherited.astype(np.float32)
+
+    def stand_ins(self, keys: list[int]) -> dict[int, int]:
+        """By key of an arrival, the index of the model's item that is most like it, if one is alike at all.
+
+        Who takes an interest in something new shows taste, though the model has never seen the item.
+        """
+        taken_in, found = self._taken_in, {}
+        for row in np.flatnonzero(np.isin(taken_in.keys, keys)).tolist():
+            part = slice(taken_in.shares.indptr[row], taken_in.shares.indptr[row + 1])
+            shares = taken_in.shares.data[part]
+            if shares.sum() >= LEAST_ALIKE:
+                found[int(taken_in.keys[row])] = int(taken_in.shares.indices[part][shares.argmax()])
+        return found
 
 
 def item_table(rows: Sequence[AnyRow]) -> ItemTable:

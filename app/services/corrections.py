@@ -60,7 +60,7 @@ def add_correction(
     corrections.take_out(connection, key, [row.id for row in fitting])
     stored = corrections.find_correction(connection, user, key)
     assert stored is not None  # noqa: S101 (this transaction wrote it and holds its user)
-    return _answer(stored, user_id), known is None
+    return answer_of(stored, user_id), known is None
 
 
 def list_corrections(connection: Connection, user_id: str, cursor: str | None, limit: int) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def list_corrections(connection: Connection, user_id: str, cursor: str | None, l
         corrections.list_corrections(connection, user, after, limit + 1), limit, lambda row: [row.id]
     )
     return {
-        "corrections": [_answer(row, user_id) for row in found.rows],
+        "corrections": [answer_of(row, user_id) for row in found.rows],
         "next_cursor": found.next_cursor,
     }
 
@@ -118,7 +118,8 @@ def _described(wanted: CorrectionFields) -> str:
     return " ".join(parts)
 
 
-def _answer(row: AnyRow, user_id: str) -> dict[str, Any]:
+def answer_of(row: AnyRow, user_id: str) -> dict[str, Any]:
+    """A correction as it is answered."""
     return {
         "correction_id": str(row.id),
         "user_id": user_id,

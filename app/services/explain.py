@@ -20,7 +20,7 @@ from app.learning.recommenders.likeness import terms_in_common
 from app.learning.recommenders.social import Social
 from app.learning.recommenders.sparse import empty
 from app.services.arrivals import item_table
-from app.services.histories import Events
+from app.services.histories import Events, named_keys
 from app.services.live import Live, LiveModel
 from app.services.reasons import (
     category_text,
@@ -71,7 +71,7 @@ def explain(
     evidence from them.
     """
     keys = live.catalogue.keys[positions]
-    grounds = _grounds(connection, model, blend, history, keys, sources)
+    grounds = _grounds(connection, model, blend, history, named_keys(events, model), keys, sources)
     named = {ground.item for ground in grounds}
     named.update(key for ground in grounds for key, _ in [*ground.own, *ground.alike])
     rows = items_by_key(connection, sorted(named))
@@ -91,10 +91,11 @@ def _grounds(
     model: LiveModel,
     blend: Blend,
     history: Histories,
+    own: Mapping[int, int],
     keys: NDArray[np.int64],
     sources: list[str],
 ) -> list[_Grounds]:
-    """What carried each of the items."""
+    """What carried each of the items; `own` is the person's own item behind each of the history."""
     version = model.version
     indexes = model.indexes_of(keys)
     known, came = np.flatnonzero(indexes >= 0), np.flatnonzero(indexes < 0)
@@ -102,7 +103,7 @@ def _grounds(
     arrivals = _parents(connection, model, keys[came])
     carried, lent = served(version.recommenders, blend, version.cold, history, wanted, arrivals)
     latest = np.argsort(history.ages, kind="stable")[:MAX_ITEMS]
-    own_keys = version.item_keys[history.matrix.indices[latest]]
+    own_keys = np.array([own[index] for index in history.matrix.indices[latest].tolist()], dtype=np.int64)
     shares = carried.shares[:, latest]
     supporters = np.zeros(len(keys), dtype=np.int64)
     social = version.recommenders.get("social")
@@ -191,7 +192,7 @@ def _text(ground: _Grounds, rows: Mapping[int, AnyRow], told: Mapping[int, str])
     own = [key for key, _ in ground.own]
     if ground.alike and ground.alike[0][0] not in own:
         return likeness_text(rows[ground.alike[0][0]])
-    if ground.by_category and own:
+    if ground.by_category and own and not ground.alike:
         text = category_text(rows[ground.item], rows[own[0]], told[own[0]])
         if text is not None:
             return text

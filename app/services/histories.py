@@ -23,6 +23,9 @@ MAX_TIES = 200
 MAX_EVENTS = 500
 """Latest events of a user or session that count."""
 
+_BOUGHT_ANOTHER = "add_to_cart"
+"""What the purchase of an item says of the item that it is taken for: that one was not bought."""
+
 
 @dataclass
 class Events:
@@ -83,11 +86,17 @@ def read_events(
 
 
 def history_of(events: Events, model: LiveModel) -> Histories:
-    """The events as the model takes them: a batch of one. Items that it does not know are left out.
+    """The events as the model takes them: a batch of one.
 
-    Ages count from the latest event that the model or the person has, as in training.
+    An item that came after the training is taken for the one most like it; without any it is left out. Ages
+    count from the latest event that the model or the person has, as in training.
     """
     indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
+    names = list(events.names)
+    for place, index in _taken_for(events, indexes, model).items():
+        indexes[place] = index
+        if names[place] == "purchase":
+            names[place] = _BOUGHT_ANOTHER
     known = np.flatnonzero(indexes >= 0)
     occurred_at = np.array(events.occurred_at, dtype=np.int64)[known]
     present = max(model.version.as_of, int(occurred_at.max(initial=0)))
@@ -96,13 +105,34 @@ def history_of(events: Events, model: LiveModel) -> Histories:
     found = model.version.histories_of(
         np.zeros(len(known), dtype=np.int32),
         indexes[known].astype(np.int32),
-        [events.names[place] for place in known],
+        [names[place] for place in known],
         np.array(events.values, dtype=np.float32)[known],
         np.where(np.isnan(quantities), np.float32(1), quantities),
         ages.astype(np.float32),
         1,
     )
     return replace(found, ties=_ties(events, model)) if events.ties else found
+
+
+def named_keys(events: Events, model: LiveModel) -> dict[int, int]:
+    """By index of the model's item in the history, the key of the person's own item that stands behind it."""
+    indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
+    stand_ins = _taken_for(events, indexes, model)
+    own = {index: events.item_keys[place] for place, index in stand_ins.items()}
+    return own | {
+        index: key for index, key in zip(indexes.tolist(), events.item_keys, strict=True) if index >= 0
+    }
+
+
+def _taken_for(events: Events, indexes: NDArray[np.int64], model: LiveModel) -> dict[int, int]:
+    """By place of an event on an item that is newer than the model, the index of what stands in for it."""
+    unknown = np.flatnonzero(indexes < 0).tolist()
+    if not unknown:
+        return {}
+    stand_ins = model.arrivals.stand_ins([events.item_keys[place] for place in unknown])
+    return {
+        place: stand_ins[events.item_keys[place]] for place in unknown if events.item_keys[place] in stand_ins
+    }
 
 
 def _ties(events: Events, model: LiveModel) -> csr_array:

@@ -133,10 +133,11 @@ def list_of_user(connection: Connection, user_id: str, cursor: str | None, limit
         limit,
         lambda row: [row.occurred_at, row.id],
     )
-    return {"interactions": [_answer(row) for row in found.rows], "next_cursor": found.next_cursor}
+    return {"interactions": [answer_of(row) for row in found.rows], "next_cursor": found.next_cursor}
 
 
-def _answer(row: AnyRow) -> dict[str, Any]:
+def answer_of(row: AnyRow) -> dict[str, Any]:
+    """A stored event as it is answered."""
     return {
         "event_id": row.event_id or bytes(row.event_key).hex(),
         "session_id": row.session_external_id,

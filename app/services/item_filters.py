@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 
 from app.core.errors import InputError, InvalidInput
+from app.learning.filtering.checking import check
 from app.learning.filtering.conditions import Condition, condition_of
 from app.learning.filtering.grammar import parse
 from app.learning.filtering.item_fields import ITEMS
@@ -44,6 +45,19 @@ class Filters:
         except FilterError as error:
             raise _refused("filter_field", pointer, error) from None
 
+    def check(self, written: str | dict[str, Any], pointer: str) -> None:
+        """The same before all parameters are given: raises InvalidInput for what no values could mend."""
+        pointer = self._at + pointer
+        try:
+            tree, named = _tree(written if isinstance(written, str) else _bytes(written))
+        except FilterError as error:
+            raise _refused("filter_syntax", pointer, error) from None
+        self._used.update(named)
+        try:
+            check(tree, self._parameters)
+        except FilterError as error:
+            raise _refused("filter_field", pointer, error) from None
+
     def end(self) -> None:
         """Raises InvalidInput for parameters that no filter used: one of them may be misspelt."""
         errors = [
@@ -52,6 +66,14 @@ class Filters:
         ]
         if errors:
             raise InvalidInput(f"Not all parameters are used: {errors[0].detail}.", errors)
+
+
+def parameters_in(written: str | dict[str, Any]) -> set[str]:
+    """Names of the parameters of a filter; none of one that cannot be understood."""
+    try:
+        return set(_tree(written if isinstance(written, str) else _bytes(written))[1])
+    except FilterError:
+        return set()
 
 
 @lru_cache(maxsize=_KEPT)

@@ -28,6 +28,7 @@ from app.learning.artifacts import ArtifactError, read_version
 from app.learning.version import ModelVersion
 from app.services.arrivals import Arrivals
 from app.services.catalogue import Catalogue
+from app.services.scenario_settings import ScenariosInForce
 
 log = structlog.get_logger(__name__)
 
@@ -86,6 +87,7 @@ class Live:
 
     def __init__(self, database: Database, artifacts: Path, event_weights: dict[str, float]) -> None:
         self.catalogue = Catalogue()
+        self.scenarios = ScenariosInForce()
         self.current: LiveModel | None = None
         self.event_weights = event_weights
         self.failing: str | None = None
@@ -129,6 +131,8 @@ class Live:
         with self._database.read() as connection:
             name = active_version(connection)
         serving = self.current.name if self.current else None
+        if name is None:
+            self.current = None  # the one that was served is withdrawn
         if name is None or name == serving:
             self.failing = None
             return

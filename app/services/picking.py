@@ -1,6 +1,6 @@
 """From scores to a list: the best first, then what is popular and new, by the rules of the shop."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,12 +16,16 @@ from app.learning.recommenders.base import Scores
 from app.learning.recommenders.content import Content
 from app.learning.recommenders.registry import family_of
 from app.services.live import Live, LiveModel
-from app.services.popular import popular_scores
+from app.services.popular import popular_scores, trending_scores
 from app.services.shop_rules import AppliedRules
 
 IMPERSONAL = frozenset({"popular", "trending", "latest"})
 LEAST_PERSONAL = 1 / 3
 """Share of a score from which what is personal in it is named as its source."""
+FEW_ALLOWED = 0.25
+"""Share of the catalogue below which the allowed items are picked out before the best are found."""
+SEEN_AMONG_BEST = 60
+"""So many of the best may not be shown, before more of them have to be found."""
 Mask = NDArray[np.bool_]
 Entry = TypeVar("Entry")
 
@@ -51,29 +55,38 @@ class Scored:
     ) -> None:
         combined = model.version.cold.lend(blend.combine(scores))
         came, lent = model.arrivals.lend(combined)
-        # Another request may have taken in further items since.
-        came, lent = came[came < n_items], lent[:, came < n_items]
-        self.positions = np.concatenate([model.positions(live.catalogue), came])
-        self.values = rules.boosted(np.hstack([combined, lent])[0], self.positions)
+        self.positions = model.positions(live.catalogue)
+        values = combined[0]
+        if len(came):
+            # Another request may have taken in further items since.
+            inside = came < n_items
+            self.positions = np.concatenate([self.positions, came[inside]])
+            values = np.concatenate([values, lent[0, inside]])
+        self.values = rules.boosted(values, self.positions)
         content = model.version.recommenders.get("content")
         self.similarities: csr_array | None = content.similarities if isinstance(content, Content) else None
-        self._shares: dict[str, NDArray[np.float32]] = {}
-        for name, weight in blend.weights.items():
-            source = family_of(name).source
-            share = np.float32(weight) * scores[name][0]
-            self._shares[source] = self._shares.get(source, np.float32(0)) + share
+        self._parts = [
+            (family_of(name).source, np.float32(weight), scores[name][0])
+            for name, weight in blend.weights.items()
+        ]
 
     def in_order(self, allowed: Mask, minimum: float, first: int) -> Iterator[tuple[int, float]]:
         """Indexes and scores of allowed items, the best first, of equals the one with the lower id first."""
-        mask = allowed[self.positions] & (self.values > 0) & (self.values >= minimum)
+        few = np.count_nonzero(allowed) < FEW_ALLOWED * len(allowed)
+        mask = allowed[self.positions] if few else None
         row = self.values[None, :]
+        least = max(minimum, np.finfo(np.float32).smallest_subnormal)
 
         def best(n: int) -> list[tuple[int, float]]:
             chosen, found = top_k(row, min(n, len(self.values)), mask)
             pairs = zip(chosen[0].tolist(), found[0].tolist(), strict=True)
-            return [(index, score) for index, score in pairs if index >= 0]
+            return [(index, score) for index, score in pairs if index >= 0 and score >= least]
 
-        return one_by_one(best, first)
+        # Of many that are allowed, the best are looked up one by one rather than all beforehand.
+        positions = self.positions
+        for index, score in one_by_one(best, first if few else 2 * first + SEEN_AMONG_BEST):
+            if few or allowed[positions[index]]:
+                yield index, score
 
     def unlike(self, ranked: Iterator[tuple[int, float]], diversity: float) -> Iterator[tuple[int, float]]:
         """The same, of which the best come so that each is unlike those before it."""
@@ -88,7 +101,10 @@ class Scored:
         yield from ranked
 
     def pick(self, index: int, score: float) -> Pick:
-        own = {name: share[index] for name, share in self._shares.items() if index < len(share)}
+        own: dict[str, np.float32] = {}
+        for source, weight, scores in self._parts:
+            if index < len(scores):
+                own[source] = own.get(source, np.float32(0)) + weight * scores[index]
         return Pick(int(self.positions[index]), score, _source(own), by_models=True)
 
     def score_of(self, position: int) -> float:
@@ -125,24 +141,53 @@ class Picking:
                 return [*listed, *pins.values()]
             listed.append(pick)
 
-    def from_models(self, scored: Scored, allowed: Mask, minimum: float, diversity: float) -> None:
-        """The best items for which any model has evidence."""
+    def from_baskets(
+        self, positions: NDArray[np.int64], strengths: Scores, allowed: Mask, minimum: float
+    ) -> None:
+        """What rules say is bought with the items of the list, by `strengths` `(n,)`, the strongest first."""
+        if self.missing > 0:
+            found = np.flatnonzero(allowed[positions] & (strengths > 0))
+            values = self._rules.boosted(strengths[found], positions[found])
+            order = np.argsort(-values, kind="stable")
+            ranked = zip(positions[found[order]].tolist(), values[order].tolist(), strict=True)
+            picks = (Pick(at, score, "bought_together") for at, score in ranked if score >= minimum)
+            self._take(picks, allowed)
+
+    def from_models(
+        self,
+        scored: Scored,
+        allowed: Mask,
+        minimum: float,
+        diversity: float,
+        sources: Collection[str] | None = None,
+    ) -> None:
+        """The best items for which any model has evidence, of the given sources."""
         if self.missing > 0:
             first = max(LOOKED_AT, self.missing) if diversity else self.missing
             ranked = scored.unlike(scored.in_order(allowed, minimum, first), diversity)
-            self._take((scored.pick(index, score) for index, score in ranked), allowed)
+            picks = (scored.pick(index, score) for index, score in ranked)
+            # An item that inherits its place has another source than the families that were asked.
+            self._take((pick for pick in picks if sources is None or pick.source in sources), allowed)
 
-    def fill(self, connection: Connection, allowed: Mask) -> None:
-        """What is popular, then what is new, where the models had too little to say."""
+    def fill(self, connection: Connection, allowed: Mask, sources: Collection[str] | None = None) -> None:
+        """What is popular, then what is new, where the models had too little to say.
+
+        With `sources` only of these; what is trending comes first where they name it.
+        """
         catalogue = self._live.catalogue
-        if self.missing > 0:
-            scores = self._rules.boosted(popular_scores(connection, self._live)[: len(allowed)])
-            free = allowed[: len(scores)]
-            popular = one_by_one(lambda n: catalogue.best(scores, free, n), self.missing)
-            self._take((Pick(position, score, "popular") for position, score in popular), allowed)
-        if self.missing > 0:
+        wanted = ("popular", "latest") if sources is None else sources
+        for source, scores_of in (("trending", trending_scores), ("popular", popular_scores)):
+            if self.missing > 0 and source in wanted:
+                scores = self._rules.boosted(scores_of(connection, self._live)[: len(allowed)])
+                self._fill_by(source, scores, allowed)
+        if self.missing > 0 and "latest" in wanted:
             latest = one_by_one(lambda n: catalogue.newest(allowed, n), self.missing)
             self._take((Pick(position, 0.0, "latest") for position in latest), allowed)
+
+    def _fill_by(self, source: str, scores: Scores, allowed: Mask) -> None:
+        free = allowed[: len(scores)]
+        ranked = one_by_one(lambda n: self._live.catalogue.best(scores, free, n), self.missing)
+        self._take((Pick(position, score, source) for position, score in ranked), allowed)
 
     def _take(self, ranked: Iterator[Pick], allowed: Mask) -> None:
         """The first ones for which there is room; they are allowed no more."""

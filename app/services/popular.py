@@ -34,6 +34,17 @@ def popular_scores(connection: Connection, live: Live) -> NDArray[np.float32]:
     return scores
 
 
+def trending_scores(connection: Connection, live: Live) -> NDArray[np.float32]:
+    """Excess of interest in each item, `(len(catalogue),)`: of the live model, else counted."""
+    model = live.current
+    if model is None or "trending" not in model.version.recommenders:
+        return _excess(connection, live, 7 * DAY_MS)
+    nobody = empty_history(model.version.n_items)
+    scores = np.zeros(len(live.catalogue), dtype=np.float32)
+    scores[model.positions(live.catalogue)] = model.version.recommenders["trending"].score(nobody)[0]
+    return scores
+
+
 def list_popular(
     connection: Connection, live: Live, category: str | None, window: str, n: int
 ) -> dict[str, Any]:
@@ -50,13 +61,18 @@ def list_trending(
     The score is the excess in standard deviations of a Poisson count, `(x - m) / sqrt(m + 5)`.
     """
     live.catalogue.refresh(connection)
-    since, until = _last(connection, parse_window(window))
+    return _listed(live, _excess(connection, live, parse_window(window)), category, n)
+
+
+def _excess(connection: Connection, live: Live, length: int) -> NDArray[np.float32]:
+    """Interest in each item within the last `length` ms above that of four such windows before."""
+    since, until = _last(connection, length)
     recent = _interest(connection, live, since, until)
     before = _interest(connection, live, since - _BEFORE * (until - since), since)
     # What the item would have had with its share of the windows before, were all events as many as then.
     total = float(before.sum())
     expected = before * (float(recent.sum()) / total) if total > 0 else np.zeros_like(before)
-    return _listed(live, ((recent - expected) / np.sqrt(expected + _PRIOR)).astype(np.float32), category, n)
+    return np.asarray((recent - expected) / np.sqrt(expected + _PRIOR), dtype=np.float32)
 
 
 def list_latest(connection: Connection, live: Live, category: str | None, n: int) -> dict[str, Any]:

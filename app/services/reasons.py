@@ -20,8 +20,10 @@ _IMPERSONAL = {
     "latest": "New in the shop",
     "pinned": "Chosen by the shop",
     "social": "Liked by people you know",
+    "bought_together": "Often bought together",
 }
 _OTHERS = "Liked by similar customers"
+_ALIKE = "Described alike"
 
 
 def told_events(events: Events, weights: Mapping[str, float]) -> dict[int, str]:
@@ -37,7 +39,7 @@ def told_events(events: Events, weights: Mapping[str, float]) -> dict[int, str]:
 
 def impersonal_text(source: str) -> str:
     """Where none of the person's own items carried the score."""
-    return _IMPERSONAL.get(source, _OTHERS)
+    return _IMPERSONAL.get(source, _ALIKE if source == "content" else _OTHERS)
 
 
 def is_personal(source: str) -> bool:

@@ -15,12 +15,14 @@ from app.db.queries.items import items_by_key
 from app.db.tables import items
 from app.learning.dataset import DAY_MS
 from app.schemas.recommendations import RankingRequest, RecommendationRequest
+from app.services.distinct import Distinct
 from app.services.explain import explain, impersonal
 from app.services.histories import Events, history_of, read_events
 from app.services.items import answer as item_answer
 from app.services.live import Live, LiveModel
 from app.services.picking import Mask, Pick, Picking, Scored
 from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned
+from app.services.topic import NO_ITEMS, Topic, about_items, about_person, names_items
 
 NO_MODEL = "No model is trained yet: this is what is popular and new."
 UNKNOWN_USER = "The user is unknown: this is not personal."
@@ -30,11 +32,16 @@ NOT_COMPARED = "diversity has no effect: no model compares items by what they ar
 
 
 def recommend(
-    connection: Connection, live: Live, request: RecommendationRequest, at: str = ""
+    connection: Connection,
+    live: Live,
+    request: RecommendationRequest,
+    at: str = "",
+    page: Distinct | None = None,
 ) -> dict[str, Any]:
     """The best items for a person now, fewer than `n` only where no more may be shown.
 
-    Raises InvalidInput for filters that cannot be understood, with pointers that begin with `at`.
+    On a `page` no item that its other lists have. Raises InvalidInput for filters that cannot be
+    understood, with pointers that begin with `at`.
     """
     wanted = ShopRules.of(request, at)
     now = now_ms()
@@ -46,7 +53,11 @@ def recommend(
     may_repeat = model is not None and model.version.blends.may_repeat
     exclude_seen = not may_repeat if request.exclude_seen is None else request.exclude_seen
     left_out = [] if request.exclude_seen is False else _left_out(connection, events, exclude_seen, now)
+    if request.exclude_bought_days:
+        left_out += _bought_since(events, now - request.exclude_bought_days * DAY_MS)
     may_come, warnings = _allowed(connection, live, request, now)
+    if page is not None:
+        page.leave_out(may_come)
     rules = AppliedRules(connection, live.catalogue.columns, wanted, seen)
     warnings += rules.warnings
     if request.user_id is not None:
@@ -55,39 +66,48 @@ def recommend(
     _leave_out(live, may_come, left_out)
     if request.user_id is not None and not events.known and not events.item_keys:
         warnings.append(UNKNOWN_USER)
-    history = scored = None
+    named = names_items(connection, request, now)
+    if named is None and request.about != "person":
+        warnings.append(NO_ITEMS)
+    topic = scored = None
     if model is not None:
-        history = history_of(events, model)
-        blend = model.version.blend_for(history, exclude_seen)
         model.take_in(connection, live.catalogue)
-        families = model.version.family_scores(history, blend)
-        scored = Scored(live, model, blend, families, rules, len(may_come))
-        if request.diversity and scored.similarities is None:
+        topic = (
+            about_person(live, model, request, events, exclude_seen)
+            if named is None
+            else about_items(connection, live, model, request, named)
+        )
+        if topic.scores:
+            scored = Scored(live, model, topic.blend, topic.scores, rules, len(may_come))
+        if request.diversity and scored is not None and scored.similarities is None:
             warnings.append(NOT_COMPARED)
     else:
         warnings.append(NO_MODEL)
     pins, unfit = _pins(connection, live, request, may_be_pinned, scored)
     warnings += unfit
     picking = Picking(live, rules, pins, request.n)
-    _pick(connection, picking, request, scored, rules.only_passing(may_come))
+    _pick(connection, picking, request, topic, scored, rules.only_passing(may_come))
     short = picking.missing
     if short > 0 and rules.passing is not None and request.fallback == "relax":
-        _pick(connection, picking, request, scored, may_come)
+        _pick(connection, picking, request, topic, scored, may_come)
         if picking.missing < short:
             warnings.append(RELAXED.format(request.n - short))
     if picking.missing > 0 and has_rules(request):
         warnings.append(SHORTER)
     picks = picking.picks
+    if page is not None:
+        page.add([pick.position for pick in picks])
     reasons: dict[int, dict[str, Any]] = {}
-    if request.explain and model is not None and history is not None:
-        told = [pick for pick in picks if pick.by_models]
+    told = [pick for pick in picks if pick.by_models]
+    if request.explain and model is not None and topic is not None and told:
         positions, sources = [pick.position for pick in told], [pick.source for pick in told]
-        found = explain(connection, live, model, blend, events, history, positions, sources)
+        found = explain(connection, live, model, topic.blend, topic.events, topic.history, positions, sources)
         reasons = dict(zip(positions, found, strict=True))
     return {
         "recommendation_id": str(uuid4()),
         "model_version": model.name if model else None,
         "as_of": rfc3339(now),
+        "scenario": request.scenario,
         "items": _answers(connection, live, picks, request, reasons),
         "warnings": warnings,
     }
@@ -103,12 +123,12 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         events = read_events(connection, request.user_id, request.session, [], now, _uses_ties(model))
         keys = keys_by_external_id(connection, items, sorted(scores))
         of_model = model.indexes_of(np.array(list(keys.values()), dtype=np.int64))
+        live.catalogue.refresh(connection)
+        model.take_in(connection, live.catalogue)
         history = history_of(events, model)
         blends = model.version.blends
         blend = model.version.blend_for(history, exclude_seen=not blends.may_repeat)
         combined = model.version.cold.lend(blend.combine(model.version.family_scores(history, blend)))
-        live.catalogue.refresh(connection)
-        model.take_in(connection, live.catalogue)
         came, lent = model.arrivals.lend(combined)
         inherited = dict(zip(came.tolist(), lent[0].tolist(), strict=True))
         places = live.catalogue.positions_of(np.array(list(keys.values()), dtype=np.int64))
@@ -176,14 +196,18 @@ def _pick(
     connection: Connection,
     picking: Picking,
     request: RecommendationRequest,
+    topic: Topic | None,
     scored: Scored | None,
     allowed: Mask,
 ) -> None:
-    """What the models score, then what is popular and new, unless the request asks for a score."""
+    """What rules and models score, then what is popular and new, unless the request asks for a score."""
+    least = request.minimum_score or 0.0
+    if topic is not None and topic.together is not None:
+        picking.from_baskets(topic.positions, topic.together, allowed, least)
     if scored is not None:
-        picking.from_models(scored, allowed, request.minimum_score or 0.0, request.diversity)
+        picking.from_models(scored, allowed, least, request.diversity, request.sources)
     if request.minimum_score is None:
-        picking.fill(connection, allowed)
+        picking.fill(connection, allowed, request.sources)
 
 
 def _left_out(connection: Connection, events: Events, exclude_seen: bool, now: int) -> list[int]:
@@ -199,6 +223,12 @@ def _left_out(connection: Connection, events: Events, exclude_seen: bool, now: i
     bought = {key for key, name, _ in rows if name == "purchase"}
     today = {key for key, _, occurred_at in rows if now - occurred_at < DAY_MS}
     return [key for key in events.item_keys if key not in bought or key in today]
+
+
+def _bought_since(events: Events, since: int) -> list[int]:
+    """Keys of the items that the person bought after a moment."""
+    rows = zip(events.item_keys, events.names, events.occurred_at, strict=True)
+    return [key for key, name, occurred_at in rows if name == "purchase" and occurred_at > since]
 
 
 def _answers(

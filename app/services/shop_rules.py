@@ -115,4 +115,4 @@ def pinned(request: RecommendationRequest) -> dict[int, str]:
 def has_rules(request: RecommendationRequest) -> bool:
     """Whether anything may make the list shorter than the catalogue would."""
     rules: list[Any] = [request.filter is not None, request.caps, request.minimum_score is not None]
-    return any(rules)
+    return any(rules) or request.sources is not None

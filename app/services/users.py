@@ -1,4 +1,4 @@
-"""Users and their relations: one, many, erased."""
+"""Users and their relations: one, many."""
 
 from typing import Any
 
@@ -65,14 +65,6 @@ def list_users(connection: Connection, cursor: str | None, limit: int) -> dict[s
     (after,) = decode_cursor(cursor, int) or (0,)
     found: Page = page(users.list_users(connection, after, limit + 1), limit, lambda row: [row.id])
     return {"users": [_answer(row) for row in found.rows], "next_cursor": found.next_cursor}
-
-
-def erase_user(connection: Connection, user_id: str) -> dict[str, Any]:
-    """Remove the person and all that is held of them in the database; raises NotFound."""
-    row = users.lock_user(connection, user_id)
-    if row is None:
-        raise _unknown(user_id)
-    return {"user_id": user_id, "removed": users.erase_user(connection, row.id)}
 
 
 def put_relation(

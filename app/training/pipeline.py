@@ -1,7 +1,7 @@
 """A training, top to bottom: snapshot → fit → evaluate → gate → publish."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from app.learning.analytics import Analytics, AnalyticsConfig, fit_analytics
 from app.learning.artifacts import ArtifactError, delete_version, read_version, write_version
 from app.learning.dataset import Dataset
 from app.learning.preferences import rating_scale
+from app.learning.ranking.blend import Blend
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig
 from app.learning.recommenders.base import NotEnoughData
 from app.learning.version import ModelVersion
@@ -38,6 +39,10 @@ class Trained:
     trained_to: int
     rejected: str | None
     """Why the gate kept the version back; its artifacts are gone then."""
+    users_to: int
+    """Highest key of a user that it knows; 0 without any."""
+    erasures_to: int
+    """The counter of erasures as the snapshot saw it."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +82,12 @@ def train(
     version: str,
     former: Former | None,
     progress: Progress,
+    insist: bool = False,
 ) -> Trained:
     """Train on all data and write the version's artifacts under a name that nobody asks for yet.
+
+    `insist`: the former must go, so what the gate keeps back is written all the same, with popularity in
+    place of the blends that were worse.
 
     Raises NotEnoughData where there is nothing to learn from, Interrupted where the run must stop.
     """
@@ -91,7 +100,7 @@ def train(
         )
     active = None if former is None else former.content
     before = None if former is None else _analytics_of(artifacts, former.version)
-    learned = learn(dataset, recipe, active, progress.part("analytics", 0.15, 0.9), before)
+    learned = learn(dataset, recipe, active, progress.part("analytics", 0.15, 0.9), before, insist)
     return _store(artifacts, version, found, learned, progress.part("publish", 0.9, 1.0))
 
 
@@ -101,12 +110,13 @@ def learn(
     active: Mapping[str, Any] | None,
     progress: Progress,
     former: Analytics | None = None,
+    insist: bool = False,
 ) -> Learned:
     """Choose, tune and blend on the data set itself, then fit what was chosen to all of it.
 
     `active` is the content of the version that is served now, if any: the search begins from it; `former`
-    its analytics, so that segments found again keep their ids. Raises NotEnoughData where there is nothing
-    to learn from, Interrupted where the run must stop.
+    its analytics, so that segments found again keep their ids; `insist` as for `train`. Raises
+    NotEnoughData where there is nothing to learn from, Interrupted where the run must stop.
     """
     rng = np.random.default_rng(recipe.seed)
     # The customers' figures need no search: a stream of chance of their own keeps them apart from it.
@@ -120,8 +130,18 @@ def learn(
     dataset = dataset.of_taste()
     part = progress.part("search", 0.15, 0.65)
     trial = run_trial(dataset, recipe.rating, active, recipe.search_seconds, rng, part, recipe.memory_mb)
+    if insist and trial.rejected is not None:
+        trial = by_popularity(trial)
     model = _fit_all(dataset, trial, recipe, rng, analytics, progress.part("fit", 0.65, 1.0))
     return Learned(model, trial)
+
+
+def by_popularity(trial: Trial) -> Trial:
+    """A trial that the gate rejected, to be published all the same: lists go by what it was worse than."""
+    lists = {name: Blend({"popularity": 1.0}) for name in trial.blends.named if name != "similar"}
+    gate = {"rejected": trial.rejected, "published": "an erasure's deadline is near; lists go by popularity"}
+    evaluation = trial.evaluation | {"gate": gate}
+    return replace(trial, blends=trial.blends.with_blends(lists), evaluation=evaluation, rejected=None)
 
 
 def _analytics_of(artifacts: Path, version: str) -> Analytics | None:
@@ -186,4 +206,7 @@ def _store(artifacts: Path, version: str, found: Snapshot, learned: Learned, pro
         except BaseException:
             delete_version(artifacts, version)
             raise
-    return Trained(version, content, trial.evaluation, found.trained_to, trial.rejected)
+    users_to = int(dataset.user_keys[-1]) if dataset.n_users else 0
+    return Trained(
+        version, content, trial.evaluation, found.trained_to, trial.rejected, users_to, found.erasures_to
+    )

@@ -12,6 +12,7 @@ from scipy.sparse import coo_array, csr_array, vstack
 from app.core.clock import now_ms
 from app.core.events import CONTACT, CONTACT_TYPES
 from app.db.queries import snapshot
+from app.db.queries.revisions import current_revision
 from app.db.queries.snapshot import Rows
 from app.db.session import Database
 from app.learning.dataset import Dataset, InteractionLog, ItemTable
@@ -27,12 +28,15 @@ class Snapshot:
     dataset: Dataset
     trained_to: int
     """Highest key of an interaction in it; 0 without any."""
+    erasures_to: int = 0
+    """The counter of erasures: who was erased up to here is not in it."""
 
 
 def load_snapshot(database: Database, event_weights: dict[str, float], progress: Progress) -> Snapshot:
     """Read users, items and interactions in one transaction, so that they fit each other."""
     with database.snapshot() as connection:
         sizes = snapshot.table_sizes(connection)
+        erasures_to = current_revision(connection, "erasures")
         user_keys, user_attributes = _users(snapshot.stream_users(connection))
         ties = _ties(snapshot.stream_relations(connection), user_keys)
         item_keys, items = _items(snapshot.stream_items(connection))
@@ -47,7 +51,7 @@ def load_snapshot(database: Database, event_weights: dict[str, float], progress:
         sessions = dataset.n_subjects - dataset.n_users
         none = csr_array((sessions, dataset.n_users), dtype=np.float32)
         dataset = replace(dataset, ties=csr_array(vstack([ties, none], format="csr")))
-    return replace(found, dataset=dataset)
+    return replace(found, dataset=dataset, erasures_to=erasures_to)
 
 
 def _users(chunks: Iterable[Rows]) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:

@@ -16,12 +16,18 @@ from app.db.queries import leases, models, training_runs
 from app.db.session import Database
 from app.learning.artifacts import ArtifactError, clean_temporary, delete_version, list_versions
 from app.learning.recommenders.base import NotEnoughData
-from app.training import schedule
+from app.training import erasures, schedule
+from app.training.audit import remove_entries
 from app.training.pipeline import Former, Recipe, Trained, train
 from app.training.progress import Interrupted, Progress
+from app.training.retention import STEP, STEPS, remove_old
 from app.training.runs import LEASE, Claim, Heartbeat, claim_run, end_run, give_back
+from app.training.shown import remove_shown
 
 log = structlog.get_logger(__name__)
+
+HOUSE_SECONDS = 10.0
+"""Between two looks for what is not to be held any longer."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,12 @@ class TrainerOptions:
     keep_versions: int
     interval_hours: float
     after_interactions: int
+    retention_days: int = 0
+    """Age in days from which interactions are removed; 0: they are kept."""
+    shown_days: int = 90
+    """Age in days from which records of what was shown are removed."""
+    audit_days: int = 400
+    """Age in days from which entries of the audit log are removed."""
 
 
 class Trainer:
@@ -47,6 +59,7 @@ class Trainer:
         self._heartbeat: Heartbeat | None = None
         # Not an Event: its lock could already be held by the code that a signal handler interrupts.
         self._stopping = False
+        self._kept_house_at: float | None = None
 
     def stop(self) -> None:
         """End soon: a run that works is handed back. May be called from a signal handler."""
@@ -61,6 +74,7 @@ class Trainer:
             try:
                 self._queue_if_due()
                 worked = self.work_once()
+                self.keep_house()
             except SQLAlchemyError as error:
                 log.warning("trainer_waits", error=str(error))
                 worked = False
@@ -81,6 +95,20 @@ class Trainer:
         finally:
             structlog.contextvars.unbind_contextvars("run_id")
         return True
+
+    def keep_house(self) -> None:
+        """Remove what is not to be held any longer: a step, and only if the last was some time ago."""
+        if self._kept_house_at is not None and time.monotonic() - self._kept_house_at < HOUSE_SECONDS:
+            return
+        try:
+            erasures.settle(self._database, self._options.artifacts)
+        except (ArtifactError, OSError) as error:
+            log.warning("version_not_deleted", error=str(error))
+        days = self._options.retention_days
+        more = days > 0 and remove_old(self._database, days) >= STEP * STEPS
+        more = remove_shown(self._database, self._options.shown_days) or more
+        remove_entries(self._database, self._options.audit_days)
+        self._kept_house_at = None if more else time.monotonic()
 
     def _queue_if_due(self) -> None:
         with self._database.read() as connection:
@@ -125,11 +153,12 @@ class Trainer:
         with self._database.read() as connection:
             active = models.active_version(connection)
             row = models.find_model(connection, active) if active else None
+            insist = erasures.is_pressing(connection, now_ms())
         # The fence makes the name unlike that of any other attempt.
         version = f"{from_ms(now_ms()):%Y%m%dT%H%M%SZ}-{claim.run_id}-{claim.fence}"
         former = Former(active, row.content) if active is not None and row is not None else None
         trained = train(
-            self._database, artifacts, self._options.recipe, version, former, Progress(heartbeat.tell)
+            self._database, artifacts, self._options.recipe, version, former, Progress(heartbeat.tell), insist
         )
         self._publish(claim, trained)
         self._prune(claim)
@@ -165,9 +194,11 @@ class Trainer:
                 "evaluation": trained.evaluation,
                 "content": trained.content,
                 "trained_to": trained.trained_to,
+                "users_to": trained.users_to,
                 "active": False,
             },
         )
+        erasures.list_late(connection, trained.version, trained.erasures_to)
         models.activate(connection, trained.version, now)
 
     def _prune(self, claim: Claim) -> None:

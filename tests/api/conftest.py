@@ -3,11 +3,12 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 from starlette.testclient import TestClient
 
@@ -52,12 +53,9 @@ def postgresql_to_empty(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def _empty(url: str) -> None:
-    database = Database(url)
-    with database.write() as connection:
-        for table in reversed(metadata.sorted_tables):
-            if table.name != "revisions":
-                connection.execute(table.delete())
-    database.close()
+    tables = [table.name for table in reversed(metadata.sorted_tables) if table.name != "revisions"]
+    with psycopg.connect(url) as connection:
+        connection.execute(";".join(f"DELETE FROM {name}" for name in tables).encode())
 
 
 @pytest.fixture(params=ENGINES)
@@ -100,15 +98,12 @@ class TrainedShop:
     artifacts: Path
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def trained(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def _train_shop(
+    request: pytest.FixtureRequest, engine: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TrainedShop]:
-    """A small shop, trained once for each engine."""
-    engine = request.param
     folder = tmp_path_factory.mktemp("trained")
-    with ExitStack() as stack:
-        url = stack.enter_context(new_database(request, engine, folder, None))
+    with new_database(request, engine, folder, None) as url:
         settings = Settings(database_url=url, artifacts=folder / "artifacts")
         shop = simulate(ShopConfig(users=80, items=70, interactions=4_000, days=90))
         database = Database(url)
@@ -128,6 +123,32 @@ def trained(
         database.close()
         source = url.removeprefix("sqlite:///") if engine == "sqlite" else url.rpartition("/")[2]
         yield TrainedShop(shop, engine, source.partition("?")[0], settings.artifacts)
+
+
+@pytest.fixture(scope="session")
+def trained_on_sqlite(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrainedShop]:
+    with _train_shop(request, "sqlite", tmp_path_factory) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def trained_on_postgresql(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TrainedShop]:
+    with _train_shop(request, "postgresql", tmp_path_factory) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def trained(request: pytest.FixtureRequest) -> TrainedShop:
+    """A small shop, trained once for each engine.
+
+    Pytest forgets a fixture when its parameter changes, so the two are fixtures of their own.
+    """
+    shop: TrainedShop = request.getfixturevalue(f"trained_on_{request.param}")
+    return shop
 
 
 @pytest.fixture(scope="module")

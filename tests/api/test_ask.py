@@ -30,15 +30,20 @@ def sent(client: TestClient, event: str, item_id: str, **who: Any) -> None:
     assert client.post("/v1/interactions", json=body).status_code == 201
 
 
-def history(trained: TrainedShop, user_id: str) -> set[str]:
-    return {e["item_id"] for e in trained.shop.interactions() if e.get("user_id") == user_id}
+@pytest.fixture(scope="module")
+def histories(trained: TrainedShop) -> dict[str, set[str]]:
+    """What each user did something with."""
+    found: dict[str, set[str]] = {user["user_id"]: set() for user in trained.shop.users()}
+    for event in trained.shop.interactions():
+        if "user_id" in event:
+            found[event["user_id"]].add(event["item_id"])
+    return found
 
 
-@pytest.fixture
-def busy(trained: TrainedShop) -> str:
+@pytest.fixture(scope="module")
+def busy(histories: dict[str, set[str]]) -> str:
     """A user with many different items, but not all."""
-    names: list[str] = [user["user_id"] for user in trained.shop.users()]
-    return min(names, key=lambda name: abs(len(history(trained, name)) - 15))
+    return min(histories, key=lambda name: abs(len(histories[name]) - 15))
 
 
 def test_an_empty_shop_answers(client: TestClient) -> None:
@@ -79,8 +84,8 @@ def test_before_the_first_training(client: TestClient) -> None:
     assert ids(recommended(client, n=1)) == ["i0"]
 
 
-def test_a_known_user(open_shop: TestClient, busy: str, trained: TrainedShop) -> None:
-    seen = history(trained, busy)
+def test_a_known_user(open_shop: TestClient, busy: str, histories: dict[str, set[str]]) -> None:
+    seen = histories[busy]
     body = recommended(open_shop, user_id=busy, n=8, exclude_seen=True)
     assert body["model_version"]
     assert body["warnings"] == []
@@ -143,9 +148,9 @@ def test_a_new_event_counts_in_the_very_next_answer(shop: TestClient) -> None:
 
 
 def test_evidence_comes_from_the_persons_own_items(
-    open_shop: TestClient, busy: str, trained: TrainedShop
+    open_shop: TestClient, busy: str, histories: dict[str, set[str]]
 ) -> None:
-    seen = history(trained, busy)
+    seen = histories[busy]
     body = recommended(open_shop, user_id=busy, explain=True, exclude_seen=True, n=20)
     personal = 0
     for item in body["items"]:

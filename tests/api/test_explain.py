@@ -148,6 +148,22 @@ def test_an_item_that_nobody_has_chosen_is_told_by_what_it_is_like(known_shop: T
     assert not {"Kitchen", "spike"} & set(reason["shared"])
 
 
+def test_interest_in_an_item_newer_than_the_model_is_taste_at_once(known_shop: TestClient) -> None:
+    fresh = {"title": "Copper pot deluxe", "categories": ["Home > Kitchen"]}
+    assert known_shop.put("/v1/items/deluxe", json=fresh).status_code == 200
+    try:
+        for event in ("view_item", "purchase"):
+            sent(known_shop, event, "deluxe", user_id=f"new {event}")
+            found = reasons(known_shop, user_id=f"new {event}", exclude_seen=True)
+            assert "deluxe" not in found
+            # All seven pots come before anything else, and the new pot is named as what they follow from.
+            assert set(list(found)[:7]) == set(KITCHEN)
+            named = [(one["item_id"], one["event"]) for one in found[D]["because"]]
+            assert named == [("deluxe", event)]
+    finally:
+        assert known_shop.delete("/v1/items/deluxe").status_code == 204
+
+
 def test_what_the_shop_has_no_more_is_not_named_as_alike(known_shop: TestClient) -> None:
     fresh = {"title": "Swift spike", "categories": ["Sport > Running"], "brand": "Hermes"}
     gone = RUNNING[2:]

@@ -141,11 +141,8 @@ def test_erasure_takes_merged_sessions_along(client: TestClient, database_url: s
     merge(client, "ana", "empty")
     merge(client, "bo", "shared")
     send(client, event(user_id="ana", session_id="shared"))
-    assert client.delete("/v1/users/ana").json()["removed"] == {
-        "users": 1,
-        "interactions": 3,
-        "sessions": 2,
-    }
+    removed = client.delete("/v1/users/ana").json()["removed"]
+    assert (removed["users"], removed["interactions"], removed["sessions"]) == (1, 3, 2)
     database = Database(database_url)
     with database.read() as connection:
         left = connection.exec_driver_sql("SELECT external_id FROM sessions ORDER BY 1").scalars().all()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.db.session import Database
+from app.services.audit import list_entries
 from app.simulation.shop import simulate
 from tests.cli.command import Ended, vitrine
 from tests.readers.test_movielens import _ml_100k as write_ml_100k
@@ -33,7 +34,7 @@ def test_migrate_up_and_down(database_url: str, database: Database, tmp_path: Pa
     settings = {"DATABASE_URL": database_url}
     down = vitrine(tmp_path, "migrate", "--to", "base", **settings)
     assert (down.status, down.err) == (0, "")
-    assert "The schema is at nothing (it was at 0003" in down.out
+    assert "The schema is at nothing (it was at 0007" in down.out
     behind = vitrine(tmp_path, "migrate", "--check", **settings)
     assert behind.status == 1
     assert behind.error_lines == ["vitrine: Migration: Target database is not up to date."]
@@ -173,6 +174,28 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path, name: str) -> None:
     again = vitrine(tmp_path, "keys", "revoke", key_id[0])
     assert again.status == 1
     assert len(again.error_lines) == 1
+
+
+def test_keys_are_rotated_and_it_is_written_down(tmp_path: Path) -> None:
+    made = vitrine(tmp_path, "keys", "create", "web", "--scope", "query").out
+    key_id = made.split()[1]
+    rotated = vitrine(tmp_path, "keys", "rotate", key_id, "--overlap-seconds", "60")
+    assert rotated.status == 0, rotated.err
+    assert re.search(r"^vt_[\w-]{43}$", rotated.out, re.MULTILINE)
+    successor = next(found for found in re.findall(r"key_[0-9a-f]{16}", rotated.out) if found != key_id)
+    again = vitrine(tmp_path, "keys", "rotate", key_id)
+    assert (again.status, again.error_lines) == (
+        1,
+        [f"vitrine: Key '{key_id}' was rotated: its successor is '{successor}'."],
+    )
+    database = Database(f"sqlite:///{tmp_path / 'var' / 'vitrine.db'}")
+    with database.read() as connection:
+        entries = list_entries(connection, None, 10)["entries"]
+    database.close()
+    assert [(entry["actor"], entry["action"], entry["target"]) for entry in entries] == [
+        ("cli", "key.rotated", key_id),
+        ("cli", "key.created", key_id),
+    ]
 
 
 def test_a_key_with_an_unknown_scope_is_not_made(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from app.db.session import Database
 from app.schemas.interactions import Order
 from app.services.interactions import record_order
 from app.services.items import delete_item
-from app.services.users import erase_user
+from app.services.privacy import erase_user
 from app.simulation.shop import simulate
 from tests.api.conftest import ENGINES, new_database
 from tests.cli.command import vitrine
@@ -76,7 +76,7 @@ def odd_shop(database_url: str, database: Database) -> str:
         record_order(connection, Order.model_validate_json(json.dumps(ORDER)))
         delete_item(connection, "bought, then deleted")
         delete_item(connection, "deleted")
-        erase_user(connection, "gone")
+        erase_user(connection, "gone", 7)
     return database_url
 
 

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from app.db.queries.segment_rules import insert_rule
 from app.db.session import Database
-from app.services.users import erase_user
+from app.services.privacy import erase_user
 from app.simulation.shop import simulate
 from tests.api.conftest import ENGINES, new_database
 from tests.api.own_shops import event
@@ -73,7 +73,7 @@ def learned(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         assert run_row(database, run).state == "succeeded"
         ingest(database, interactions=[event(0, 1, 0) | {"user_id": "late"}])
         with database.write() as connection:
-            erase_user(connection, "u000007")
+            erase_user(connection, "u000007", 7)
             for name, text in FILTERS.items():
                 row = {"segment": name, "name": f"Filter {name}", "filter": text}
                 insert_rule(connection, row | {"created_at": 0, "updated_at": 0})

@@ -6,13 +6,14 @@ import pytest
 from sqlalchemy import func, select
 
 from app.core.errors import NotFound
-from app.db.queries import users as queries
+from app.db.queries import privacy as queries
 from app.db.session import Database
 from app.db.tables import interactions, items, relations, sessions, users
 from app.schemas.interactions import Interaction
 from app.schemas.users import RelationFields
 from app.services.interactions import list_of_user, record
-from app.services.users import erase_user, get_user, put_relation
+from app.services.privacy import erase_user
+from app.services.users import get_user, put_relation
 
 
 def event(user: str | None, session: str | None, item: str = "a") -> Interaction:
@@ -27,8 +28,8 @@ def ingest(database: Database, *entries: Interaction) -> None:
 
 def erase(database: Database, user: str) -> dict[str, Any]:
     with database.write() as connection:
-        removed: dict[str, Any] = erase_user(connection, user)["removed"]
-        return removed
+        removed: dict[str, Any] = erase_user(connection, user, 7)["removed"]
+        return {name: number for name, number in removed.items() if number}
 
 
 def stored(database: Database) -> list[tuple[str | None, str | None]]:
@@ -74,7 +75,7 @@ def test_relations_go_both_ways(database: Database) -> None:
     with database.write() as connection:
         for one, other in (("ana", "bo"), ("bo", "ana"), ("bo", "cy"), ("cy", "bo")):
             put_relation(connection, one, other, RelationFields())
-    assert erase(database, "ana")["users"] == 1
+    assert erase(database, "ana") == {"users": 1, "relations": 2}
     with database.read() as connection:
         keys = {row.external_id: row.id for row in connection.execute(select(users))}
         left = connection.execute(select(relations.c.user_id, relations.c.other_id)).all()

@@ -1,10 +1,11 @@
 """How reasons are worded."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from app.schemas.recommendations import Allowed
 from app.services.histories import Events
 from app.services.reasons import category_text, impersonal_text, likeness_text, own_text, told_events
 
@@ -65,6 +66,7 @@ def test_the_narrowest_category_in_common_is_named(
 
 
 def test_every_source_has_an_impersonal_text() -> None:
-    for source in ("popular", "trending", "latest", "social", "collaborative", "content", "session"):
+    for source in get_args(Allowed):
         assert impersonal_text(source)
-    assert impersonal_text("popular") != impersonal_text("collaborative")
+    texts = {impersonal_text(source) for source in ("popular", "collaborative", "content", "bought_together")}
+    assert len(texts) == 4

@@ -13,7 +13,7 @@ from app.db.queries.relations import upsert_relation
 from app.db.session import Database
 from app.learning.dataset import Dataset
 from app.services.items import delete_item
-from app.services.users import erase_user
+from app.services.privacy import erase_user
 from app.simulation.config import ShopConfig
 from app.simulation.log import EVENTS
 from app.simulation.shop import simulate
@@ -156,7 +156,7 @@ def test_a_deleted_item_stays_evidence_and_a_deleted_user_does_not(database: Dat
     ingest(database, interactions=[event(1, "a", user_id="u"), event(2, "b", user_id="v")])
     with database.write() as connection:
         delete_item(connection, "a")
-        erase_user(connection, "v")
+        erase_user(connection, "v", 7)
     dataset = snapshot(database).dataset
     assert dataset.n_items == 2
     assert dataset.n_users == 1

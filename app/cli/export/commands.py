@@ -10,6 +10,7 @@ from app.cli.console import err, fail, open_database, progress_bar
 from app.cli.console import out as console
 from app.cli.export.lines import lines_of
 from app.cli.export.target import Target
+from app.core.pseudonyms import as_stored
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
 from app.db.session import Database
@@ -108,7 +109,8 @@ def export_recommendations(
     target = Target.of(out, form, force, "csv")
     database, live = _served()
     with threadpool_limits(1):  # as the service does: several threads would add up in another order
-        _write(target, "recommendations", lists_table(database, live, n, user))
+        wanted = [as_stored(user_id) for user_id in user]
+        _write(target, "recommendations", lists_table(database, live, n, wanted))
 
 
 @app.command("users")

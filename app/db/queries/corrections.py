@@ -6,6 +6,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    bindparam,
     delete,
     exists,
     func,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from app.db.prepared import Prepared
 from app.db.rows import AnyRow
 from app.db.tables import corrected_interactions, corrections, event_names, interactions, items, users
 
@@ -33,11 +35,18 @@ def corrected_items_of(connection: Connection, user_id: str, exclude_seen: bool)
     Always what the user is not interested in; with `exclude_seen` all that was corrected, for events that
     are taken out of taste still tell what the user has seen.
     """
-    chosen = select(corrections.c.item_id).join(users, users.c.id == corrections.c.user_id)
-    chosen = chosen.where(users.c.external_id == user_id)
-    if not exclude_seen:
-        chosen = chosen.where(corrections.c.kind == NOT_INTERESTED)
-    return list(connection.execute(chosen.distinct()).scalars())
+    left_out = _CORRECTED_ITEMS if exclude_seen else _UNWANTED_ITEMS
+    return list(left_out.run(connection, user_id=user_id).scalars())
+
+
+_OF_USER = (
+    select(corrections.c.item_id)
+    .join(users, users.c.id == corrections.c.user_id)
+    .where(users.c.external_id == bindparam("user_id"))
+    .distinct()
+)
+_CORRECTED_ITEMS = Prepared(_OF_USER)
+_UNWANTED_ITEMS = Prepared(_OF_USER.where(corrections.c.kind == NOT_INTERESTED))
 
 
 def matching_interactions(

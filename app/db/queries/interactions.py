@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, case, func, select, tuple_
 
 from app.core.events import CONTACT
 from app.db.bulk import insert_rows, is_sqlite
+from app.db.prepared import Prepared
 from app.db.queries.corrections import taken_out
 from app.db.queries.merging import owners_of_sessions
 from app.db.rows import AnyRow
@@ -82,22 +83,19 @@ def recent_of_user(connection: Connection, user_key: int, limit: int) -> Sequenc
 
     Without those that a correction takes out of taste.
     """
-    return _recent(connection, interactions.c.user_id == user_key, limit)
+    return _RECENT_OF_USER.run(connection, user=user_key, most=limit).all()
 
 
 def recent_of_session(
     connection: Connection, external_id: str, limit: int, but_not_of: int | None = None
 ) -> Sequence[AnyRow]:
     """The same for a session; `but_not_of` leaves out the events of a user who is asked about besides."""
-    key = select(sessions.c.id).where(sessions.c.external_id == external_id).scalar_subquery()
-    whose = interactions.c.session_id == key
-    if but_not_of is not None:
-        whose &= interactions.c.user_id.is_distinct_from(but_not_of)
-    return _recent(connection, whose, limit)
+    nobody = -1 if but_not_of is None else but_not_of
+    return _RECENT_OF_SESSION.run(connection, session=external_id, user=nobody, most=limit).all()
 
 
-def _recent(connection: Connection, whose: Any, limit: int) -> Sequence[AnyRow]:
-    return connection.execute(
+def _recent(whose: ColumnElement[bool]) -> Prepared:
+    return Prepared(
         select(
             interactions.c.item_id,
             event_names.c.name,
@@ -108,8 +106,18 @@ def _recent(connection: Connection, whose: Any, limit: int) -> Sequence[AnyRow]:
         .join(event_names, event_names.c.id == interactions.c.event)
         .where(whose, interactions.c.item_id.is_not(None), ~taken_out())
         .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
-        .limit(limit)
-    ).all()
+        .limit(bindparam("most", type_=Integer))
+    )
+
+
+_RECENT_OF_USER = _recent(interactions.c.user_id == bindparam("user"))
+_RECENT_OF_SESSION = _recent(
+    and_(
+        interactions.c.session_id
+        == select(sessions.c.id).where(sessions.c.external_id == bindparam("session")).scalar_subquery(),
+        interactions.c.user_id.is_distinct_from(bindparam("user")),
+    )
+)
 
 
 def items_of_user(connection: Connection, user_key: int) -> list[int]:

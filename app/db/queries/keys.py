@@ -18,6 +18,23 @@ def find_by_hash(connection: Connection, secret_hash: bytes) -> AnyRow | None:
     return connection.execute(select(api_keys).where(api_keys.c.secret_hash == secret_hash)).first()
 
 
+def find_key(connection: Connection, key_id: str) -> AnyRow | None:
+    """The key with this id, revoked and expired ones included."""
+    return connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).first()
+
+
+def lock_key(connection: Connection, key_id: str) -> AnyRow | None:
+    """The same, which no other transaction can change until the end of this one."""
+    statement = select(api_keys).where(api_keys.c.key_id == key_id).with_for_update()
+    return connection.execute(statement).first()
+
+
+def set_successor(connection: Connection, key_id: str, successor: str, expires_at: int) -> None:
+    """Name the key that takes a key's place, and when the key ends."""
+    statement = update(api_keys).where(api_keys.c.key_id == key_id)
+    connection.execute(statement.values(successor=successor, expires_at=expires_at))
+
+
 def any_key(connection: Connection) -> bool:
     """Whether a key was ever made."""
     return connection.execute(select(api_keys.c.key_id).limit(1)).first() is not None

@@ -35,6 +35,12 @@ def activate(connection: Connection, version: str, now: int) -> bool:
     return True
 
 
+def deactivate(connection: Connection, version: str) -> bool:
+    """Serve no version any more, if this is the active one; whether it was."""
+    withdrawn = update(models).where(models.c.version == version, models.c.active)
+    return connection.execute(withdrawn.values(active=False)).rowcount == 1
+
+
 def list_models(connection: Connection, before: tuple[int, str] | None, limit: int) -> list[AnyRow]:
     """Versions, newest first."""
     statement = select(models).order_by(models.c.created_at.desc(), models.c.version.desc()).limit(limit)

@@ -1,7 +1,8 @@
 """Counters that grow with each change of something, so that a reader can ask for what it has not seen."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
+from app.db.prepared import Prepared
 from app.db.tables import revisions
 
 
@@ -27,4 +28,7 @@ def hold_revision(connection: Connection, name: str) -> None:
 
 def current_revision(connection: Connection, name: str) -> int:
     """The counter as committed."""
-    return int(connection.execute(select(revisions.c.value).where(revisions.c.name == name)).scalar_one())
+    return int(_CURRENT.run(connection, counter=name).scalar_one())
+
+
+_CURRENT = Prepared(select(revisions.c.value).where(revisions.c.name == bindparam("counter")))

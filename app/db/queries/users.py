@@ -1,15 +1,14 @@
-"""Users: one, many, erased."""
+"""Users: one, many."""
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
-from app.db.bulk import insert_rows, keys_by_external_id
+from app.db.bulk import insert_rows
+from app.db.prepared import Prepared
 from app.db.rows import AnyRow
-from app.db.tables import interactions, session_owners, sessions, users
+from app.db.tables import users
 
-_AT_ONCE = 5_000
-"""Keys in one statement: engines bound the number of parameters."""
 _COLUMNS = ("external_id", "attributes", "created_at", "updated_at")
 
 
@@ -73,28 +72,8 @@ def existing_keys(connection: Connection, low: int, high: int, expected: int) ->
 
 def user_key(connection: Connection, external_id: str) -> int | None:
     """Key of a user, None if unknown."""
-    return keys_by_external_id(connection, users, [external_id]).get(external_id)
+    key: int | None = _KEY.run(connection, user_id=external_id).scalar()
+    return key
 
 
-def erase_user(connection: Connection, key: int) -> dict[str, int]:
-    """Remove a user with all that is held of the person; answer how many rows of each kind went.
-
-    Sessions in which the person was logged in, or that became the person's, go with their anonymous part.
-    """
-    theirs = select(interactions.c.session_id).where(
-        interactions.c.user_id == key, interactions.c.session_id.is_not(None)
-    )
-    owned = select(session_owners.c.session_id).where(session_owners.c.user_id == key)
-    session_ids = list(connection.execute(theirs.union(owned)).scalars())
-    removed = connection.execute(delete(interactions).where(interactions.c.user_id == key)).rowcount
-    removed_sessions = 0
-    for first in range(0, len(session_ids), _AT_ONCE):
-        some = session_ids[first : first + _AT_ONCE]
-        removed += connection.execute(
-            delete(interactions).where(interactions.c.session_id.in_(some), interactions.c.user_id.is_(None))
-        ).rowcount
-        still_used = select(interactions.c.session_id).where(interactions.c.session_id.in_(some))
-        gone = delete(sessions).where(sessions.c.id.in_(some), sessions.c.id.not_in(still_used))
-        removed_sessions += connection.execute(gone).rowcount
-    connection.execute(delete(users).where(users.c.id == key))
-    return {"users": 1, "interactions": removed, "sessions": removed_sessions}
+_KEY = Prepared(select(users.c.id).where(users.c.external_id == bindparam("user_id")))

@@ -20,6 +20,9 @@ _LEAST_WEIGHT: Final = 0.02
 _LEAST_GAIN: Final = 1e-5
 """What a change of weights must gain in mean nDCG; less is a tie, and ties go to fewer families."""
 
+_SPARED: Final = 0.003
+"""Share of the quality that may be given up so that fewer families are asked."""
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -83,7 +86,7 @@ def learn_blend(
         rows = np.sort(rng.permutation(count)[: max(1, count // 2)])
         part = Candidates(candidates.families, candidates.items[rows], candidates.scores[rows])
         total += _greedy(_Quality(part, csr_array(relevant[rows]), n))
-    return _named(candidates.families, total / bags)
+    return _named(candidates.families, _sparing(_Quality(candidates, relevant, n), total / bags))
 
 
 def _named(families: tuple[str, ...], weights: NDArray[np.float64]) -> Blend:
@@ -91,6 +94,22 @@ def _named(families: tuple[str, ...], weights: NDArray[np.float64]) -> Blend:
     kept = np.where(weights >= _LEAST_WEIGHT, weights, 0.0)
     kept /= kept.sum()
     return Blend({families[family]: float(kept[family]) for family in np.flatnonzero(kept)})
+
+
+def _sparing(quality: "_Quality", weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weights without families that hardly matter: each costs time at every request."""
+    least = (1 - _SPARED) * quality.of(quality.together(weights))
+    while np.count_nonzero(weights) > 1:
+        fewer = []
+        for family in np.flatnonzero(weights):
+            rest = np.where(np.arange(len(weights)) == family, 0.0, weights)
+            fewer.append(rest / rest.sum())
+        values = [quality.of(quality.together(rest)) for rest in fewer]
+        best = int(np.argmax(values))
+        if values[best] < least:
+            break
+        weights = fewer[best]
+    return weights
 
 
 def _greedy(quality: "_Quality") -> NDArray[np.float64]:
@@ -124,37 +143,41 @@ class _Quality:
     """Mean nDCG@n of the users' candidates under any scores of them."""
 
     def __init__(self, candidates: Candidates, relevant: csr_array, n: int) -> None:
-        self._scores = candidates.scores
+        # Family by family, each in one piece: `alone` is asked for thousands of times.
+        self._scores = np.ascontiguousarray(candidates.scores.transpose(1, 0, 2), dtype=np.float64)
         self.n_families = len(candidates.families)
         self._n = min(n, candidates.items.shape[1])
-        self._padding = np.where(candidates.items < 0, np.inf, 0.0)
         # Candidates are in item order: ties between them go to the earlier one, as ties between items do.
-        self._order = np.arange(candidates.items.shape[1]) * 1e-12
+        order = np.arange(candidates.items.shape[1]) * 1e-12
+        self._least = np.where(candidates.items < 0, np.inf, order)
         users = np.repeat(np.arange(len(candidates.items)), np.diff(relevant.indptr))
         wanted = np.sort(users * np.int64(relevant.shape[1]) + relevant.indices)
         keys = np.arange(len(candidates.items))[:, None] * np.int64(relevant.shape[1]) + candidates.items
         places = np.minimum(np.searchsorted(wanted, keys), max(0, len(wanted) - 1))
         found = wanted[places] == keys if len(wanted) else np.zeros(keys.shape, dtype=np.bool_)
-        self._hits = found & (candidates.items >= 0)
-        gains = 1 / np.log2(np.arange(2, n + 2))
-        self._gains = gains[: self._n]
-        self._ideal = np.concatenate([[1.0], np.cumsum(gains)])[np.minimum(np.diff(relevant.indptr), n)]
+        self._hits = np.nonzero(found & (candidates.items >= 0))
+        self._gains = 1 / np.log2(np.arange(2, n + 2))
+        ideal = np.concatenate([[1.0], np.cumsum(self._gains)])
+        self._ideal = ideal[np.minimum(np.diff(relevant.indptr), n)]
 
     def alone(self, family: int) -> NDArray[np.float64]:
         """Scores of one family, `(n_users, n_candidates)`."""
-        return np.asarray(self._scores[:, family], dtype=np.float64)
+        return np.asarray(self._scores[family])
 
     def together(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores under weights of the families, `(n_users, n_candidates)`."""
-        return np.asarray(np.einsum("f,ufc->uc", weights, self._scores))
+        return np.asarray(np.einsum("f,fuc->uc", weights, self._scores))
 
     def of(self, scores: NDArray[np.float64]) -> float:
         """Mean nDCG@n of the lists by these scores."""
-        losses = self._padding + self._order - scores
-        best = np.argpartition(losses, self._n - 1, axis=1)[:, : self._n]
-        ranked = np.take_along_axis(best, np.argsort(np.take_along_axis(losses, best, 1), axis=1), 1)
-        hits = np.take_along_axis(self._hits, ranked, 1)
-        return float(((hits @ self._gains) / self._ideal).mean())
+        losses = self._least - scores
+        best = np.partition(losses, self._n - 1, axis=1)[:, : self._n]
+        users, places = self._hits
+        reached = losses[users, places]
+        listed = reached <= best.max(axis=1)[users]
+        users, reached = users[listed], reached[listed]
+        ranks = np.count_nonzero(best[users] < reached[:, None], axis=1)
+        return float((self._gains[ranks] / self._ideal[users]).sum() / len(losses))
 
 
 def _distinct(items: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -1,6 +1,6 @@
 """One score from the scores of several families."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.learning.dataset import Histories
 from app.learning.recommenders.base import Recommender, Scores
+from app.learning.recommenders.registry import family_of
 
 
 def normalise(scores: Scores) -> Scores:
@@ -20,9 +21,10 @@ def normalise(scores: Scores) -> Scores:
     """
     best = scores.max(axis=1, keepdims=True, initial=0.0)
     usable = best > np.finfo(np.float32).tiny
+    factors = np.divide(np.float32(1), best, out=np.zeros_like(best), where=usable)
     with np.errstate(over="ignore"):
-        scaled = scores / np.where(usable, best, np.float32(1))
-    return np.where(usable, np.maximum(scaled, -1), 0).astype(np.float32)
+        scaled = scores * factors
+    return np.asarray(np.maximum(scaled, np.float32(-1), out=scaled), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,18 @@ class Blend:
     def combine(self, scores: Mapping[str, Scores]) -> Scores:
         """Weighted sum of normalised scores, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
         total = np.zeros_like(next(iter(scores.values())), dtype=np.float32)
+        part = np.empty_like(total)
         for family, weight in self.weights.items():
-            total += np.float32(weight) * scores[family]
+            total += np.multiply(scores[family], np.float32(weight), out=part)
         return total
+
+    def only(self, sources: Collection[str] | None) -> "Blend":
+        """The families of these sources, weighed among themselves; None: all. There may be none."""
+        if sources is None:
+            return self
+        kept = {name: weight for name, weight in self.weights.items() if family_of(name).source in sources}
+        total = sum(kept.values())
+        return Blend({name: weight / total for name, weight in kept.items()})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Factors of users and items fitted in turn to what was and was not chosen (implicit ALS)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -49,13 +50,17 @@ class ALS:
     factors: Floats
     """`(n_items, factors)`."""
 
+    @cached_property
+    def _unobserved(self) -> Floats:
+        """What all items add to the system of a fold-in, `(factors, factors)`: read once, not by request."""
+        return np.asarray(self.config.unobserved_weight * (self.factors.T @ self.factors))
+
     def score(self, histories: Histories) -> Scores:
         known = narrow(aged(histories, self.config.recency))
-        gram = self.config.unobserved_weight * (self.factors.T @ self.factors)
         ridge = _ridge(self.config, np.diff(known.indptr), len(self.factors))
         start = np.zeros((len(histories), self.factors.shape[1]), dtype=np.float32)
         bundles = _bundles(known, self.factors.shape[1])
-        users = _solve(bundles, np.asarray(self.factors), gram, ridge, start, _FOLD_IN_STEPS)
+        users = _solve(bundles, np.asarray(self.factors), self._unobserved, ridge, start, _FOLD_IN_STEPS)
         return np.asarray(users @ self.factors.T, dtype=np.float32)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
@@ -67,8 +72,7 @@ class ALS:
         known = histories.matrix.indices
         weights = aged(histories, self.config.recency).data
         mine = np.asarray(self.factors[known], dtype=np.float64)
-        system = self.config.unobserved_weight * (self.factors.T @ self.factors).astype(np.float64)
-        system += mine.T @ mine
+        system = self._unobserved.astype(np.float64) + mine.T @ mine
         system[np.diag_indices_from(system)] += _ridge(self.config, np.array([len(known)]), len(self.factors))
         solved = np.linalg.solve(system, (mine * weights[:, None]).T)
         return np.asarray(self.factors[items] @ solved, dtype=np.float32)

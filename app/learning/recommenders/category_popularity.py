@@ -33,7 +33,8 @@ class CategoryPopularity:
     """`(n_categories, n_items)`: interest in each item, of the interest in the category's best."""
 
     def score(self, histories: Histories) -> Scores:
-        return spread(csr_array(aged(histories, self.recency) @ self.categories), self.shares)
+        turned_to = spread(aged(histories, self.recency), self.categories)
+        return spread(csr_array(turned_to), self.shares)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         weights = aged(histories, self.recency).data

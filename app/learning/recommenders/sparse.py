@@ -56,8 +56,22 @@ def entry_rows(matrix: csr_array) -> NDArray[np.int64]:
 
 def spread(matrix: csr_array, weights: csr_array) -> Scores:
     """`matrix @ weights` as dense scores: sparse `(n_batch, m)` by sparse `(m, n_items)`."""
+    if matrix.shape[0] == 1:
+        return _spread_one(matrix, weights)
     product = narrow(matrix) @ weights
     return np.asarray(product.toarray(), dtype=np.float32)
+
+
+def _spread_one(row: csr_array, weights: csr_array) -> Scores:
+    """The same for a batch of one, where preparing a general product takes longer than the product."""
+    starts = weights.indptr[row.indices].astype(np.int64)
+    lengths = weights.indptr[row.indices + 1] - starts
+    ends = np.cumsum(lengths)
+    places = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+    scores = np.zeros((1, weights.shape[1]), dtype=np.float32)
+    values = weights.data[places] * np.repeat(row.data, lengths)
+    np.add.at(scores[0], weights.indices[places], values.astype(np.float32, copy=False))
+    return scores
 
 
 def most_recent(histories: Histories, limit: int) -> csr_array:

@@ -19,6 +19,7 @@ from app.learning.customers.predictors.calibration import fit_calibration
 from app.learning.customers.predictors.candidates import (
     CLASSIFIERS,
     REGRESSORS,
+    fit_all,
     from_boosting,
     from_forest,
     from_tree,
@@ -81,12 +82,16 @@ def test_arrays_score_as_the_library_does() -> None:
     np.testing.assert_allclose(from_boosting(steps, logistic=False).predict(new), steps.predict(new))
 
 
-@pytest.mark.parametrize("name", [*CLASSIFIERS, *(f"{name} of an amount" for name in REGRESSORS)])
+@pytest.mark.parametrize(
+    "name",
+    [*CLASSIFIERS, "logistic_boosting"] + [f"{name} of an amount" for name in (*REGRESSORS, "ridge_forest")],
+)
 def test_contributions_add_up_and_arrays_round_trip(name: str) -> None:
     values, y = _rows(300, 3)
     rng = np.random.default_rng(0)
     kind = name.removesuffix(" of an amount")
-    model = CLASSIFIERS[kind](values, y, rng) if kind == name else REGRESSORS[kind](values, values[:, 0], rng)
+    fits, outcome = (CLASSIFIERS, y) if kind == name else (REGRESSORS, values[:, 0])
+    model = fit_all(fits, values, outcome, rng)[kind]
     new = _rows(40, 4)[0]
     told = model.predict(new)
     if name in ("logistic", "boosting", "logistic_boosting"):
@@ -144,7 +149,7 @@ def test_beats_the_base_rate_and_is_calibrated(churn: Predictor) -> None:
     assert found["auc"][0] > 0.85
     assert found["calibration_error"][0] < 0.06
     names = [model["name"] for model in churn.report["models"]]
-    assert names == [*CLASSIFIERS, "base_rate"]
+    assert names == [*CLASSIFIERS, "base_rate", "logistic_boosting"]
     for model in churn.report["models"]:
         assert all(of["low"] <= of["high"] for of in model["figures"].values())
 

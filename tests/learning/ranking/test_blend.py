@@ -31,3 +31,15 @@ def test_weighted_sum() -> None:
 def test_a_missing_family_is_an_error() -> None:
     with pytest.raises(KeyError, match="b"):
         Blend({"a": 0.5, "b": 0.5}).combine({"a": np.zeros((1, 2), dtype=np.float32)})
+
+
+def test_only_some_sources() -> None:
+    blend = Blend({"als": 0.2, "ease": 0.3, "content": 0.1, "popularity": 0.4})
+    assert blend.only(None) is blend
+    assert blend.only(["collaborative", "latest"]).weights == pytest.approx({"als": 0.4, "ease": 0.6})
+    assert blend.only(["popular"]).weights == {"popularity": 1.0}
+    assert blend.only(["session"]).weights == {}
+    assert Blend({"ease@idle": 0.5, "als": 0.5}).only({"collaborative"}).weights == {
+        "ease@idle": 0.5,
+        "als": 0.5,
+    }

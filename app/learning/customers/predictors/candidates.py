@@ -1,8 +1,8 @@
 """The kinds of models that compete for a prediction, fitted by scikit-learn, kept as plain arrays."""
 
 import warnings
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,11 @@ from app.learning.customers.predictors.trees import Nodes, Trees, plant
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Model = Linear | Trees | Mean
+Fit = Callable[[Floats, Any, np.random.Generator], Model]
 
 _TREE: Final = {"max_leaf_nodes": 12, "max_depth": 5}
 _FOREST: Final = {"n_estimators": 80, "max_leaf_nodes": 96, "max_features": 0.33}
-_ROWS_OF_A_TREE: Final = 15_000
+_ROWS_OF_A_TREE: Final = 8_000
 _BOOSTING: Final = {
     "max_iter": 100,
     "learning_rate": 0.05,
@@ -94,11 +95,6 @@ def boosting(values: Floats, y: Flags, rng: np.random.Generator) -> Trees:
     return from_boosting(model.fit(values, y), logistic=True)
 
 
-def logistic_boosting(values: Floats, y: Flags, rng: np.random.Generator) -> Mean:
-    """The mean of both in log-odds."""
-    return Mean(logistic(values, y, rng), boosting(values, y, rng))
-
-
 def ridge(values: Floats, y: Floats, rng: np.random.Generator) -> Linear:
     """Linear regression with a ridge penalty, skewed features by their logarithm."""
     return _ridge(values, y, log_skewed=True)
@@ -137,27 +133,33 @@ def boosting_amount(values: Floats, y: Floats, rng: np.random.Generator) -> Tree
     return from_boosting(model.fit(values, y), logistic=False)
 
 
-def ridge_forest(values: Floats, y: Floats, rng: np.random.Generator) -> Mean:
-    """The mean of the plain line and the forest: trees cannot look beyond the customers who spend most."""
-    return Mean(ridge_plain(values, y, rng), forest_amount(values, y, rng))
-
-
-CLASSIFIERS: Final[dict[str, Callable[[Floats, Flags, np.random.Generator], Model]]] = {
+CLASSIFIERS: Final[dict[str, Fit]] = {
     "logistic": logistic,
     "tree_gini": tree_gini,
     "tree_entropy": tree_entropy,
     "forest": forest,
     "boosting": boosting,
-    "logistic_boosting": logistic_boosting,
 }
-REGRESSORS: Final[dict[str, Callable[[Floats, Floats, np.random.Generator], Model]]] = {
+REGRESSORS: Final[dict[str, Fit]] = {
     "ridge": ridge,
     "ridge_plain": ridge_plain,
     "tree": tree_variance,
     "forest": forest_amount,
     "boosting": boosting_amount,
-    "ridge_forest": ridge_forest,
 }
+MEANS: Final = {"logistic_boosting": ("logistic", "boosting"), "ridge_forest": ("ridge_plain", "forest")}
+"""Of a line and trees, of probabilities in log-odds: trees cannot look beyond who spends most."""
+
+
+def fit_all(
+    fits: Mapping[str, Fit], values: Floats, y: NDArray[Any], rng: np.random.Generator
+) -> dict[str, Model]:
+    """Each kind fitted to the same rows, and the means of two of them."""
+    models = {name: fit(values, y, rng) for name, fit in fits.items()}
+    for name, (line, trees) in MEANS.items():
+        if line in models and trees in models:
+            models[name] = Mean(cast(Linear, models[line]), cast(Trees, models[trees]))
+    return models
 
 
 def from_tree(model: Any) -> Trees:

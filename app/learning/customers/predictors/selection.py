@@ -4,7 +4,7 @@ With later rows given, half of their customers choose and calibrate, the other h
 do both, each told by models that were fitted without it (cross-validation).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -21,7 +21,7 @@ from app.learning.customers.predictors.calibration import (
     folds,
     log_loss,
 )
-from app.learning.customers.predictors.candidates import CLASSIFIERS, REGRESSORS, Model
+from app.learning.customers.predictors.candidates import CLASSIFIERS, REGRESSORS, Fit, Model, fit_all
 from app.learning.customers.predictors.linear import Linear, constant
 from app.learning.customers.predictors.measures import (
     amount_figures,
@@ -37,7 +37,6 @@ from app.learning.recommenders.base import Config, NotEnoughData
 Floats = NDArray[np.float64]
 Outcomes = NDArray[Any]
 Kind = Literal["probability", "amount"]
-Fit = Callable[[Floats, Any, np.random.Generator], Model]
 
 LEAST_ROWS: Final = 40
 LEAST_OF_EACH: Final = 10
@@ -160,9 +159,10 @@ def _select(
     later = None if later is None else later.at_most(config.max_rows // 2, rng)
     judges = np.arange(len(sample)) if later is None else _half(kind, later.y, rng)
     y = sample.y if later is None else later.y[judges]
+    models, told_raw, outcome = _fitted({**candidates, **naive}, sample, later, kind, rng)
     contenders = [
-        _contend(kind, name, fit, name in naive, sample, later, judges, rng)
-        for name, fit in {**candidates, **naive}.items()
+        _contend(kind, name, model, name in naive, sample.y, told_raw[name], outcome, later, judges, rng)
+        for name, model in models.items()
     ]
     weights = resamples(len(y), config.bootstrap_rounds, rng)
     cap = _cap(sample.y)
@@ -224,29 +224,37 @@ def _select(
     )
 
 
+def _fitted(
+    fits: Mapping[str, Fit], sample: Sample, later: Sample | None, kind: Kind, rng: np.random.Generator
+) -> tuple[dict[str, Model], dict[str, Floats], Outcomes]:
+    """The models, what each tells of rows that it has not seen, and what came of these."""
+    values, y = sample.features.values, sample.y
+    models = fit_all(fits, values, y, rng)
+    if later is not None:
+        return models, {name: model.predict(later.features.values) for name, model in models.items()}, later.y
+    raw = {name: np.empty(len(y)) for name in models}
+    fold = folds(y if kind == "probability" else y > np.median(y), _FOLDS, rng)
+    for number in range(_FOLDS):
+        inside = fold == number
+        for name, model in fit_all(fits, values[~inside], y[~inside], rng).items():
+            raw[name][inside] = model.predict(values[inside])
+    return models, raw, y
+
+
 def _contend(
     kind: Kind,
     name: str,
-    fit: Fit,
+    model: Model,
     baseline: bool,
-    sample: Sample,
+    y: Outcomes,
+    raw: Floats,
+    outcome: Outcomes,
     later: Sample | None,
     judges: NDArray[np.int64],
     rng: np.random.Generator,
 ) -> _Contender:
-    values, y = sample.features.values, sample.y
-    model = fit(values, y, rng)
     low, high = (0.0, 1.0) if kind == "probability" else (float(y.min()), float(y.max()))
-    if later is None:
-        raw, outcome = np.empty(len(y)), y
-        fold = folds(y if kind == "probability" else y > np.median(y), _FOLDS, rng)
-        for number in range(_FOLDS):
-            inside = fold == number
-            raw[inside] = fit(values[~inside], y[~inside], rng).predict(values[inside])
-        choosing = judges
-    else:
-        raw, outcome = model.predict(later.features.values), later.y
-        choosing = np.setdiff1d(np.arange(len(later)), judges)
+    choosing = judges if later is None else np.setdiff1d(np.arange(len(later)), judges)
     if kind == "amount":
         raw = np.clip(raw, low, high)
         cap = _cap(y)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.learning.customers.features.table import FeatureTable
-from app.learning.customers.predictors.candidates import Model, logistic, ridge
+from app.learning.customers.predictors.candidates import Fit, Model, logistic, ridge
 from app.learning.customers.predictors.linear import proportional
 from app.learning.customers.predictors.outcomes import Outcomes
-from app.learning.customers.predictors.selection import Fit, only
+from app.learning.customers.predictors.selection import only
 
 Flags = NDArray[np.bool_]
 
