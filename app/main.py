@@ -84,7 +84,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application for the given settings (default: those of the environment)."""
     settings = settings or Settings()
     set_up_logs(settings.log_level, settings.log_format)
-    database = Database(settings.database_url, pool_size=settings.database_pool)
+    database = Database(settings.database_url, pool_size=settings.database_pool, for_requests=True)
     live = Live(database, settings.artifacts, settings.weights)
     edge = Edge(database, settings.max_body_mb * 2**20)
     shown = Shown(edge.write, settings.shown_days > 0)

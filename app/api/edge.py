@@ -4,7 +4,10 @@ The transaction of a request begins and ends here; nothing below commits. A read
 takes microseconds, so it runs in the event loop; every other call to a database runs in a thread.
 """
 
+import asyncio
 import codecs
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
@@ -16,8 +19,9 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.api.reach import DatabaseLost, Reach
 from app.core.errors import BodyTooLarge, Unavailable
-from app.db.session import Database
+from app.db.session import STATEMENT_SECONDS, Database
 from app.services.live import Live
 from app.services.shown import Shown
 
@@ -26,6 +30,10 @@ Result = TypeVar("Result")
 _ATTEMPTS = 3
 _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
+READ_SECONDS = 5.0
+"""How long a short read may take on PostgreSQL, and how long a thread for it is waited for."""
+WAIT_SECONDS = 30.0
+"""How long a thread is waited for by what may take long."""
 
 
 class Edge:
@@ -37,38 +45,75 @@ class Edge:
         self._threads = CapacityLimiter(database.pool_size)
         # SQLite has one writer at a time: the others wait here rather than at its lock.
         self._writers = CapacityLimiter(1) if database.embedded else self._threads
+        self._unlimited = CapacityLimiter(math.inf)
+        self._reach = Reach()
 
     async def read(self, function: Callable[..., Result], *args: Any) -> Result:
         """A short read."""
         if self.database.embedded:
-            return self._read(function, args)
-        return await to_thread.run_sync(partial(self._read, function, args), limiter=self._threads)
+            return self._read(function, args, STATEMENT_SECONDS)
+        return await self._run(self._threads, READ_SECONDS, partial(self._read, function, args, READ_SECONDS))
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
-        return await to_thread.run_sync(partial(self._read, function, args), limiter=self._threads)
+        work = partial(self._read, function, args, STATEMENT_SECONDS)
+        return await self._run(self._threads, WAIT_SECONDS, work)
 
     async def write(self, function: Callable[..., Result], *args: Any) -> Result:
         """A transaction: committed when the function returns, rolled back when it raises.
 
         Where it collides with another one it begins anew, so the function must leave no trace outside.
         """
-        return await to_thread.run_sync(partial(self._write, function, args), limiter=self._writers)
+        return await self._run(self._writers, WAIT_SECONDS, partial(self._write, function, args))
 
-    def _read(self, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
+    async def _run(self, room: CapacityLimiter, seconds: float, work: Callable[[], Result]) -> Result:
+        """Work in a thread, as soon as there is room for it; raises Unavailable if that takes too long."""
+        with self._reach.asking():
+            me = object()
+            try:
+                async with asyncio.timeout(seconds):
+                    await room.acquire_on_behalf_of(me)
+            except TimeoutError:
+                raise Unavailable("All database connections are in use; try again.") from None
+            try:
+                return await to_thread.run_sync(work, limiter=self._unlimited)
+            finally:
+                room.release_on_behalf_of(me)
+
+    def _read(self, function: Callable[..., Result], args: tuple[Any, ...], seconds: float) -> Result:
+        began = time.monotonic()
         try:
-            with self.database.read() as connection:
+            try:
+                with self.database.read(seconds) as connection:
+                    return function(connection, *args)
+            except DBAPIError as error:
+                # The server ended this connection some time ago; it may well take another one.
+                if not error.connection_invalidated or time.monotonic() - began >= seconds:
+                    raise
+            with self.database.read(seconds) as connection:
                 return function(connection, *args)
         except (DBAPIError, PoolTimeout) as error:
             raise unavailable(error) from error
 
     def _write(self, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
         for attempt in range(_ATTEMPTS):
+            done = False
+            began = time.monotonic()
             try:
                 with self.database.write() as connection:
-                    return function(connection, *args)
+                    result = function(connection, *args)
+                    done = True
+                return result
             except (DBAPIError, PoolTimeout) as error:
-                if attempt == _ATTEMPTS - 1 or not _collided(error):
+                # Whether a commit that got no answer took place, nobody knows: the caller has to ask again.
+                stale = (
+                    not done
+                    and attempt == 0
+                    and isinstance(error, DBAPIError)
+                    and error.connection_invalidated
+                    and time.monotonic() - began < STATEMENT_SECONDS
+                )
+                if attempt == _ATTEMPTS - 1 or not (stale or _collided(error)):
                     raise unavailable(error) from error
         raise AssertionError("the last attempt answers or raises")
 
@@ -77,10 +122,13 @@ def unavailable(error: Exception) -> Exception:
     """What to raise for a database error: Unavailable if it may pass by itself, else the error."""
     if isinstance(error, PoolTimeout):
         return Unavailable("All database connections are in use; try again.")
-    if isinstance(error, DBAPIError) and (
-        error.connection_invalidated or isinstance(error, OperationalError) or _collided(error)
-    ):
-        return Unavailable("The database cannot be reached or is busy; try again.")
+    if isinstance(error, DBAPIError):
+        # Without a statement: the error of connecting.
+        refused = isinstance(error, OperationalError) and error.statement is None
+        if error.connection_invalidated or (refused and not _collided(error)):
+            return DatabaseLost("The database cannot be reached; try again.")
+        if isinstance(error, OperationalError) or _collided(error):
+            return Unavailable("The database cannot be reached or is busy; try again.")
     return error
 
 

@@ -14,7 +14,6 @@ from app.api.paths import SessionId, UserId, name_of
 from app.api.problems import problems
 from app.schemas.privacy import PersonalData, Receipt, ReceiptPage, SessionErasure
 from app.services import personal_data, privacy
-from app.services.audit import pseudonym
 from app.services.personal_data import LISTS, Person, Place
 
 router = APIRouter(prefix="/v1", tags=["Privacy"])
@@ -41,10 +40,8 @@ async def erase_session(session_id: SessionId, request: Request, days: ErasureDa
 
     Events of it that name a user stay the user's; a session that became a user's own goes with the user.
     """
-    target = pseudonym(session_id)
-    return answer(
-        await write_recorded(request, "session.erased", target, privacy.erase_session, session_id, days)
-    )
+    erase, target = privacy.erase_session, privacy.receipt_of
+    return answer(await write_recorded(request, "session.erased", target, erase, session_id, days))
 
 
 @router.get(

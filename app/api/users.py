@@ -24,7 +24,6 @@ from app.schemas.users import (
     UserPatch,
 )
 from app.services import interactions, privacy, users
-from app.services.audit import pseudonym
 from app.services.batches import USERS
 
 router = APIRouter(prefix="/v1/users", tags=["Ingest"])
@@ -90,8 +89,9 @@ async def erase_user(user_id: UserId, request: Request, days: ErasureDays) -> Re
     No answer of any worker knows of the person from then on. The answer is a receipt: it names the model
     versions that learned from the person, and by when they are replaced and deleted.
     """
-    target = pseudonym(user_id)
-    return answer(await write_recorded(request, "user.erased", target, privacy.erase_user, user_id, days))
+    return answer(
+        await write_recorded(request, "user.erased", privacy.receipt_of, privacy.erase_user, user_id, days)
+    )
 
 
 @router.get(

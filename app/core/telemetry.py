@@ -22,6 +22,19 @@ MODEL_LOADED = Gauge(
     multiprocess_mode="mostrecent",
 )
 MODEL_FAILURES = Counter("vitrine_model_load_failures_total", "Model versions that could not be loaded")
+MODEL_FAILING = Gauge(
+    "vitrine_model_failing",
+    "1 while the active model version cannot be served, and another one or none is",
+    multiprocess_mode="mostrecent",
+)
+DATABASE_REACHED = Gauge(
+    "vitrine_database_reachable",
+    "0 while the database cannot be reached",
+    multiprocess_mode="mostrecent",
+)
+WITHOUT_DATABASE = Counter(
+    "vitrine_lists_without_database_total", "Recommendations answered while the database was away"
+)
 
 
 def set_up_logs(level: str, form: str) -> None:

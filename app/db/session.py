@@ -11,7 +11,16 @@ from typing import Any
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 
+from app.db.deadlines import Deadlines
+
 BUSY_TIMEOUT_SECONDS = 15
+STATEMENT_SECONDS = 60
+"""How long anything of a request may take; a server ends it, or the connection is cut."""
+CONNECT_SECONDS = 3
+POOL_SECONDS = 5
+"""How long a free connection is waited for."""
+_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+"""After how long a server that is not there any more is given up."""
 
 
 class Database:
@@ -21,10 +30,14 @@ class Database:
     process and has one writer at a time; PostgreSQL is a round trip away and has many.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, for_requests: bool = False) -> None:
+        """`for_requests`: on PostgreSQL nothing may take longer than STATEMENT_SECONDS, and a connection is
+        not asked whether it is still there: who uses it tries again on a fresh one."""
         self.url = _with_driver(make_url(url))
         self.embedded = self.url.get_backend_name() == "sqlite"
         self.pool_size = pool_size
+        self._bounded = for_requests and not self.embedded
+        self._deadlines = Deadlines()
         self.engine = self._embedded_engine() if self.embedded else self._server_engine()
 
     def _embedded_engine(self) -> Engine:
@@ -34,7 +47,9 @@ class Database:
         engine = create_engine(
             self.url,
             pool_size=self.pool_size,
-            max_overflow=self.pool_size,
+            # The event loop reads too, and never waits for a connection: beside it there are as many
+            # threads as connections, a writer, and the one that follows the model.
+            max_overflow=max(self.pool_size, 4),
             hide_parameters=True,
             json_deserializer=orjson.loads,
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_SECONDS},
@@ -44,28 +59,40 @@ class Database:
         return engine
 
     def _server_engine(self) -> Engine:
+        options = "-c timezone=UTC"
+        if self._bounded:
+            limit = STATEMENT_SECONDS * 1000
+            options += f" -c statement_timeout={limit} -c idle_in_transaction_session_timeout={limit}"
         return create_engine(
             self.url,
             pool_size=self.pool_size,
             max_overflow=0,
             hide_parameters=True,  # an error's text goes to the log: no ids and no hashes there
-            pool_timeout=10,
-            pool_pre_ping=True,
+            pool_timeout=POOL_SECONDS if self._bounded else 10,
+            pool_pre_ping=not self._bounded,
             # PostgreSQL writes 1e300 out in full: json would read an integer that no answer can hold.
             json_deserializer=orjson.loads,
-            connect_args={"connect_timeout": 5, "application_name": "vitrine", "options": "-c timezone=UTC"},
+            connect_args={
+                "connect_timeout": CONNECT_SECONDS,
+                "application_name": "vitrine",
+                "options": options,
+                **_ALIVE,
+            },
         )
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A connection for reading."""
-        with self.engine.connect() as connection:
+    def read(self, seconds: float = STATEMENT_SECONDS) -> Iterator[Connection]:
+        """A connection for reading; one for requests is cut after so many seconds."""
+        with self._in_time(self.engine.connect(), seconds) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block, or rolls back if the block raises."""
-        with self.engine.connect() as connection, connection.execution_options(writes=True).begin():
+        with (
+            self._in_time(self.engine.connect(), STATEMENT_SECONDS) as connection,
+            connection.execution_options(writes=True).begin(),
+        ):
             yield connection
 
     @contextmanager
@@ -79,8 +106,19 @@ class Database:
             with connection.begin():
                 yield connection
 
+    @contextmanager
+    def _in_time(self, opened: Connection, seconds: float) -> Iterator[Connection]:
+        """The connection until the end of the block, where it is given back."""
+        if not self._bounded:
+            with opened as connection:
+                yield connection
+            return
+        with self._deadlines.within(opened.connection.dbapi_connection, seconds), opened as connection:
+            yield connection
+
     def close(self) -> None:
         """Close all connections of the pool."""
+        self._deadlines.close()
         self.engine.dispose()
 
 

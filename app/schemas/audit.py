@@ -14,7 +14,7 @@ class AuditEntry(Answer):
     )
     action: str = Field(description="What was done or asked for", examples=["key.rotated"])
     target: str = Field(
-        description="To what; a person is `sha256:` and 32 digits of the SHA-256 of the id",
+        description="To what; of an erasure the id of its receipt, never of the person",
         examples=["key_81d0c7e2a4f35b69"],
     )
     outcome: str = Field(description="`done`, or the code of the refusal", examples=["done"])

@@ -104,4 +104,3 @@ class PersonalData(Answer):
         description="Without a user, in sessions in which this user and nobody else was logged in"
     )
     shown_recommendations: list[dict[str, Any]] = Field(description="What was recommended, oldest first")
-    audit_log: list[dict[str, Any]] = Field(description="What was done to the person's data over the API")

@@ -1,6 +1,5 @@
 """The audit log: who did what to the service, written in the transaction of the deed."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -40,11 +39,6 @@ def do_recorded(connection: Connection, deed: Deed, function: Callable[..., Resu
 def record_refusal(connection: Connection, deed: Deed, error: AppError) -> None:
     """Write down that it was asked for, and why it was not done."""
     _write(connection, deed, deed.target if isinstance(deed.target, str) else "", error.code)
-
-
-def pseudonym(external_id: str) -> str:
-    """What stands for a person: whoever knows the id can find the entry, and nobody can read it there."""
-    return "sha256:" + hashlib.sha256(external_id.encode()).hexdigest()[:32]
 
 
 def list_entries(connection: Connection, cursor: str | None, limit: int) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from sqlalchemy import Connection
 from app.core.clock import now_ms, rfc3339
 from app.core.errors import ModelNotReady, NotFound
 from app.db.queries import corrections, personal_data, shown, users
-from app.services import audit
 from app.services.corrections import answer_of as correction_of
 from app.services.customers import judge_customer
 from app.services.finite import finite
@@ -125,16 +124,6 @@ def _shown(connection: Connection, person: Person, after: Place) -> Part:
     return Part(entries, (rows[-1]["key"],) if len(rows) == AT_ONCE else None)
 
 
-def _audit(connection: Connection, person: Person, after: Place) -> Part:
-    target = audit.pseudonym(person.user_id)
-    rows = personal_data.audit_entries(connection, target, (after or (0,))[0], AT_ONCE)
-    entries = [
-        {"at": rfc3339(row.at), "actor": row.actor, "action": row.action, "outcome": row.outcome}
-        for row in rows
-    ]
-    return Part(entries, (rows[-1].id,) if len(rows) == AT_ONCE else None)
-
-
 LISTS: Final[dict[str, Callable[[Connection, Person, Place], Part]]] = {
     "relations": _relations,
     "corrections": _corrections,
@@ -142,6 +131,5 @@ LISTS: Final[dict[str, Callable[[Connection, Person, Place], Part]]] = {
     "interactions": _interactions,
     "anonymous_interactions": _anonymous,
     "shown_recommendations": _shown,
-    "audit_log": _audit,
 }
 """The lists in the order in which they are sent; each is read from a place on."""

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -73,6 +74,11 @@ def list_receipts(connection: Connection, cursor: str | None, limit: int) -> dic
 def fingerprint(proof: str, external_id: str) -> str:
     """What a receipt holds of an erased id: without the proof it leads to nobody."""
     return hmac.new(proof.encode(), external_id.encode(), hashlib.sha256).hexdigest()
+
+
+def receipt_of(erasure: Mapping[str, Any]) -> str:
+    """The id of the receipt that an erasure answers."""
+    return str(erasure["receipt_id"])
 
 
 def _receipt(

@@ -131,7 +131,8 @@ def test_deeds_are_written_down_without_secrets(client: TestClient, database_url
     assert first["key"] not in written
     assert successor["key"] not in written
     assert "ana@example.org" not in written
-    assert person.startswith("sha256:")
+    assert person.startswith("er_")
+    assert client.get(f"/v1/privacy/receipts/{person}", headers=headers).status_code == 200
 
     database = Database(database_url)
     assert remove_entries(database, 1) == 0

@@ -6,7 +6,6 @@ from sqlalchemy import Connection, Select, and_, or_, select, tuple_
 
 from app.db.rows import AnyRow
 from app.db.tables import (
-    audit_log,
     event_names,
     interactions,
     items,
@@ -74,12 +73,6 @@ def ties_of_user(connection: Connection, user: int, after: tuple[int, int], limi
         )
     )
     return list(connection.execute(statement.order_by(*place).limit(limit)))
-
-
-def audit_entries(connection: Connection, target: str, after: int, limit: int) -> list[AnyRow]:
-    """What was done to a target, in order of the entries' keys, beginning after one."""
-    chosen = select(audit_log).where(audit_log.c.target == target, audit_log.c.id > after)
-    return list(connection.execute(chosen.order_by(audit_log.c.id).limit(limit)))
 
 
 def _sessions_of(user: int) -> Select[Any]:
