@@ -48,10 +48,12 @@ from app.db.session import Database
 from app.services.live import Live
 from app.services.pseudonyms import check_key
 from app.services.rate_limits import RateLimits
+from app.services.remembered_keys import RememberedKeys
 from app.services.shown import Shown
 
 log = structlog.get_logger(__name__)
 ROUTERS = (
+    recommendations,  # first: a request tries the routers in turn
     interactions,
     users,
     merging,
@@ -59,7 +61,6 @@ ROUTERS = (
     privacy,
     items,
     batches,
-    recommendations,
     scenarios,
     similar,
     lists,
@@ -86,7 +87,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     set_up_logs(settings.log_level, settings.log_format)
     database = Database(settings.database_url, pool_size=settings.database_pool, for_requests=True)
     live = Live(database, settings.artifacts, settings.weights)
-    edge = Edge(database, settings.max_body_mb * 2**20)
+    without = settings.without_database_seconds
+    edge = Edge(database, settings.max_body_mb * 2**20, without_seconds=without)
     shown = Shown(edge.write, settings.shown_days > 0)
 
     @asynccontextmanager
@@ -113,6 +115,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.rate_limits = RateLimits(
         settings.rate_limit, settings.track_rate_limit, settings.wrong_key_limit, settings.rate_limit_file
     )
+    app.state.remembered_keys = RememberedKeys(without)
     app.state.user_token_secret = (
         settings.user_token_secret.get_secret_value() if settings.user_token_secret else None
     )

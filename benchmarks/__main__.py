@@ -21,6 +21,7 @@ from benchmarks import (
     lifetime,
     ratings,
     segments,
+    serving,
     topn,
     training,
 )
@@ -43,8 +44,9 @@ MEASUREMENTS: dict[str, Callable[[Options], None]] = {
     "segments": segments.run,
     "analytics": analytics.run,
     "families": families.run,
+    "serving": serving.run,
 }
-ONLY_BY_NAME = {"large"}
+ONLY_BY_NAME = {"large", "serving"}
 """What takes so long that it has to be asked for."""
 
 
@@ -75,12 +77,21 @@ def main() -> None:
         "--search-seconds", type=float, default=40.0, help="Of Vitrine's search (default: 40)"
     )
     parser.add_argument("--threads", type=int, default=1, help="For algebra (default: 1)")
-    parser.add_argument("--scale", type=float, default=1.0, help="Of the sizes for large (default: 1)")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="Of the sizes for large and serving (default: 1)"
+    )
     parser.add_argument("--family", help="For large: fit this family instead of the automatic choice")
     parser.add_argument(
         "--configs", nargs="+", default=["{}"], metavar="JSON", help="For large: recipes of the family"
     )
-    parser.add_argument("--database", default=os.environ.get("VITRINE_BENCH_DATABASE"), help="For topn")
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("VITRINE_BENCH_DATABASE"),
+        help="For topn, and serving (PostgreSQL)",
+    )
+    parser.add_argument(
+        "--keep", type=Path, help="For serving: a folder in which the shops stay for the next run"
+    )
     parser.epilog = "Paths also from VITRINE_BENCH_ and the option's name: VITRINE_BENCH_ONLINE_RETAIL …"
     given = vars(parser.parse_args())
     names = given.pop("names") or [name for name in MEASUREMENTS if name not in ONLY_BY_NAME]

@@ -1,10 +1,12 @@
-"""`python -m benchmarks.filling N`: write a simulated shop of N interactions straight into the database.
+"""`python -m benchmarks.filling N [USERS ITEMS]`: write a simulated shop of N interactions straight into the
+database.
 
 A process of its own, so that its memory does not count for what comes after.
 """
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -88,7 +90,9 @@ def _numbers(values: NDArray[Any]) -> list[float | None]:
 def main() -> None:
     database = Database(Settings().database_url)
     migrate.upgrade(database)
-    fill(database, simulate(config(int(sys.argv[1]))))
+    interactions, *sizes = (int(argument) for argument in sys.argv[1:])
+    usual = config(interactions)
+    fill(database, simulate(replace(usual, users=sizes[0], items=sizes[1]) if sizes else usual))
     database.close()
 
 

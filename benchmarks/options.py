@@ -33,3 +33,5 @@ class Options:
     """A family that `large` fits alone, instead of the automatic choice."""
     configs: list[str]
     """Its recipes, as JSON; each is fitted."""
+    keep: Path | None = None
+    """Where `serving` leaves its shops."""

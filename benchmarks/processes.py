@@ -50,29 +50,60 @@ def run(folder: Path, database: str, *arguments: str) -> Finished:
 
 
 @contextmanager
-def service(folder: Path, database: str) -> Iterator[httpx2.Client]:
-    """A client of a service with one worker and no trainer."""
+def started(folder: Path, database: str, *arguments: str) -> Iterator[None]:
+    """`python ARGUMENTS` beside the block, ended with it; less urgent than what is measured."""
+    with (folder / "beside.log").open("ab") as log:
+        process = subprocess.Popen(
+            ["nice", "-n", "5", sys.executable, *arguments],
+            cwd=folder,
+            env=_environment(folder, database),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=120)
+
+
+@contextmanager
+def service(
+    folder: Path, database: str, workers: int = 1, arguments: tuple[str, ...] = (), **settings: str
+) -> Iterator[httpx2.Client]:
+    """A client of a service without trainer; `settings` are variables by their names after VITRINE_."""
+    options = ("--workers", str(workers), "--no-trainer")
+    with server(folder, database, ("-m", "app.cli", "serve", *options, *arguments), **settings) as running:
+        yield running.client
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers."""
+
+    client: httpx2.Client
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def server(folder: Path, database: str, command: tuple[str, ...], **settings: str) -> Iterator[Running]:
+    """`python COMMAND --port PORT`, once /health/ready answers with 200."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "app.cli",
-        "serve",
-        "--workers",
-        "1",
-        "--no-trainer",
-        "--port",
-        str(port),
-    ]
+    environment = _environment(folder, database)
+    environment |= {f"VITRINE_{name.upper()}": value for name, value in settings.items()}
     with (folder / "service.log").open("ab") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(folder, database), stdout=log, stderr=log
+            [sys.executable, *command, "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
             _wait(client, process, folder / "service.log")
-            yield client
+            yield Running(client, process)
     finally:
         process.terminate()
         process.wait(timeout=30)

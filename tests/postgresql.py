@@ -24,7 +24,7 @@ def server() -> Iterator[str | None]:
         if address is not None and _answers(address):
             yield address
             return
-    binaries = _binaries()
+    binaries = server_binaries()
     if binaries is None:
         yield None
         return
@@ -54,7 +54,8 @@ def _answers(address: str) -> bool:
     return False
 
 
-def _binaries() -> Path | None:
+def server_binaries() -> Path | None:
+    """Folder of PostgreSQL's programs; None where it is not installed."""
     found = shutil.which("initdb")
     places = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     return places[-1] if places and (places[-1] / "initdb").exists() else None

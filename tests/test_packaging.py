@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -190,3 +191,10 @@ def test_all_decisions_are_listed() -> None:
     for name in pages:
         parts = re.findall(r"^\*\*(\w+)\.\*\*", (folder / name).read_text(), re.M)
         assert parts == ["Context", "Decision", "Consequences", "Alternatives"], name
+
+
+def test_answers_need_nothing_that_only_trainings_use() -> None:
+    heavy = ("sklearn", "scipy.stats", "scipy.optimize")
+    code = f"import app.main, app.cli, sys; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"

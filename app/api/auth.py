@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Collection
 from fastapi import Request
 
 from app.api.edge import get_edge
-from app.core.errors import Unauthorized
-from app.services.keys import Access, Caller, authorize
+from app.core.errors import Unauthorized, Unavailable
+from app.services.keys import Access, Caller, allowed, authorize
 from app.services.rate_limits import RateLimits
+from app.services.remembered_keys import RememberedKeys
 from app.services.user_tokens import check_token
 
 
@@ -25,15 +26,18 @@ def caller_of(request: Request) -> Caller:
     )
 
 
-def scope(*needed: str, limited: bool = True) -> Callable[[Request], Awaitable[None]]:
+def scope(
+    *needed: str, limited: bool = True, without_database: bool = False
+) -> Callable[[Request], Awaitable[None]]:
     """A dependency that lets callers pass whose key has one of the scopes (or `admin`).
 
     It comes before the path, the query and the body are looked at. `limited=False`: calls are not counted.
+    `without_database`: while the database is away, who was let in a moment ago is let in.
     """
     wanted = frozenset(needed)
 
     async def check(request: Request) -> None:
-        access = await _access(request, wanted)
+        access = await _access(request, wanted, without_database)
         request.state.access = access
         if limited:
             limits: RateLimits = request.app.state.rate_limits
@@ -65,7 +69,7 @@ def speaks_for(request: Request, user_ids: Collection[str | None]) -> bool:
     return True
 
 
-async def _access(request: Request, wanted: frozenset[str]) -> Access:
+async def _access(request: Request, wanted: frozenset[str], without_database: bool) -> Access:
     limits: RateLimits = request.app.state.rate_limits
     admin_key: str | None = request.app.state.admin_key
     caller = caller_of(request)
@@ -73,12 +77,21 @@ async def _access(request: Request, wanted: frozenset[str]) -> Access:
     # many is not compared with it any more, while the shop's own keys go on working from behind one proxy.
     if admin_key is not None and caller.secret is not None and not limits.guesses_left(_address(request)):
         admin_key = ""  # nobody's: a caller without any key never gets this far
+    remembered: RememberedKeys = request.app.state.remembered_keys
     try:
-        return await get_edge(request).read(authorize, caller, wanted, admin_key)
+        access = await get_edge(request).read(authorize, caller, wanted, admin_key)
+    except Unavailable:
+        known = remembered.recall(caller) if without_database else None
+        if known is None:
+            raise
+        return allowed(known, wanted)
     except Unauthorized:
+        remembered.forget(caller)
         if caller.secret is not None:
             limits.count_wrong_key(_address(request))
         raise
+    remembered.remember(caller, access)
+    return access
 
 
 def _address(request: Request) -> str:

@@ -39,14 +39,20 @@ WAIT_SECONDS = 30.0
 class Edge:
     """Runs functions that take a connection first, each in a transaction of its own."""
 
-    def __init__(self, database: Database, max_body: int) -> None:
+    def __init__(self, database: Database, max_body: int, without_seconds: float = 0.0) -> None:
         self.database = database
         self.max_body = max_body
+        self._without_seconds = without_seconds
         self._threads = CapacityLimiter(database.pool_size)
         # SQLite has one writer at a time: the others wait here rather than at its lock.
         self._writers = CapacityLimiter(1) if database.embedded else self._threads
         self._unlimited = CapacityLimiter(math.inf)
         self._reach = Reach()
+
+    @property
+    def serves_without(self) -> bool:
+        """Whether recommendations go on though the database does not answer."""
+        return self._reach.silent_seconds < self._without_seconds
 
     async def read(self, function: Callable[..., Result], *args: Any) -> Result:
         """A short read."""
@@ -143,19 +149,24 @@ def get_edge(request: Request) -> Edge:
     return edge
 
 
-def get_live(request: Request) -> Live:
+# Dependencies are async: others would run in a thread each, which takes longer than they do.
+async def _edge(request: Request) -> Edge:
+    return get_edge(request)
+
+
+async def _live(request: Request) -> Live:
     live: Live = request.app.state.live
     return live
 
 
-def get_shown(request: Request) -> Shown:
+async def _shown(request: Request) -> Shown:
     shown: Shown = request.app.state.shown
     return shown
 
 
-EdgeDep = Annotated[Edge, Depends(get_edge)]
-LiveDep = Annotated[Live, Depends(get_live)]
-ShownDep = Annotated[Shown, Depends(get_shown)]
+EdgeDep = Annotated[Edge, Depends(_edge)]
+LiveDep = Annotated[Live, Depends(_live)]
+ShownDep = Annotated[Shown, Depends(_shown)]
 Cursor = Annotated[str | None, Query(description="`next_cursor` of the page before", max_length=1000)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Entries on a page")]
 

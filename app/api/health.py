@@ -28,27 +28,34 @@ async def get_liveness() -> Response:
     responses={503: {"description": "Not ready: the database cannot be reached", "model": Readiness}},
 )
 async def get_readiness(edge: EdgeDep, live: LiveDep) -> Response:
-    """The database answers, and which model version is served (null before the first training)."""
+    """The database answers, and which model version is served (null before the first training).
+
+    While the database is away and recommendations go on without it, the answer is 200 `degraded`: were it
+    503, a load balancer would take every replica away at once.
+    """
     database = "ok"
     try:
         await edge.read(_ping)
     except AppError as error:
         database = error.detail
     model = live.current
+    status = "ready" if database == "ok" and live.failing is None else "degraded"
+    if database != "ok" and not edge.serves_without:
+        status = "not_ready"
     body = {
-        "status": "ready" if database == "ok" else "not_ready",
+        "status": status,
         "database": database,
         "model_version": model.name if model else None,
         "model_problem": live.failing,
     }
-    return answer(body, status=200 if database == "ok" else 503)
+    return answer(body, status=503 if status == "not_ready" else 200)
 
 
 @router.get(
     "/metrics",
     responses={**problems(), 200: {"description": "Prometheus text", "content": {"text/plain": {}}}},
     response_class=Response,
-    dependencies=[Depends(scope("query", limited=False))],
+    dependencies=[Depends(scope("query", limited=False, without_database=True))],
 )
 async def get_metrics() -> Response:
     """Metrics of all workers together, in Prometheus's text format."""

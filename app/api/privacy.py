@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["Privacy"])
 admin = [Depends(scope("admin"))]
 
 
-def _erasure_days(request: Request) -> float:
+async def _erasure_days(request: Request) -> float:
     days: float = request.app.state.erasure_days
     return days
 

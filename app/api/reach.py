@@ -1,4 +1,4 @@
-"""Whether the database can be reached: once it could not, few calls ask it again, and the others do not wait."""
+"""Whether the database can be reached: once it could not, few calls ask it again, the others do not wait."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +21,16 @@ class Reach:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._answered = clock()
         self._lost = False
         self._probing = False
         self._next = 0.0
         DATABASE_REACHED.set(1)
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the database answered last; 0 unless it is away."""
+        return self._clock() - self._answered if self._lost else 0.0
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -53,6 +59,8 @@ class Reach:
     def _found(self, lost: bool) -> None:
         if lost:
             self._next = self._clock() + PAUSE_SECONDS
+        else:
+            self._answered = self._clock()
         if lost != self._lost:
             self._lost = lost
             DATABASE_REACHED.set(0 if lost else 1)

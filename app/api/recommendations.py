@@ -1,7 +1,9 @@
 """HTTP of recommendations and rankings."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api.auth import scope
@@ -9,6 +11,7 @@ from app.api.browsers import as_told, may_be_told
 from app.api.edge import Edge, EdgeDep, LiveDep, ShownDep, answer, body_of, read_body
 from app.api.paths import UserId
 from app.api.problems import problems
+from app.core.errors import Unavailable
 from app.schemas.fields import Id
 from app.schemas.parsing import parse_body
 from app.schemas.recommendations import (
@@ -21,13 +24,14 @@ from app.schemas.recommendations import (
     RecommendationsBatch,
 )
 from app.services.live import Live
-from app.services.next_items import continued
+from app.services.next_items import UNKNOWN, Continued, continued
 from app.services.placements import list_for, lists_for, may_read_much
 from app.services.recommend import rank
 from app.services.shown import Shown
+from app.services.without_database import list_without_database, lists_without_database
 
 router = APIRouter(prefix="/v1", tags=["Ask"])
-shows = [Depends(scope("query", "track"))]
+shows = [Depends(scope("query", "track", without_database=True))]
 
 N = Annotated[int, Query(ge=1, le=MAX_N, description="How many")]
 Category = Annotated[
@@ -130,7 +134,7 @@ async def post_recommendations(request: Request, edge: EdgeDep, live: LiveDep, s
     response_model=RecommendationsBatch,
     response_model_exclude_unset=True,
     responses=problems(400, 413),
-    dependencies=[Depends(scope("query"))],
+    dependencies=[Depends(scope("query", without_database=True))],
     openapi_extra=body_of(RecommendationBatch, _PAGE),
 )
 async def post_recommendations_batch(
@@ -143,8 +147,14 @@ async def post_recommendations_batch(
     """
     wanted = parse_body(RecommendationBatch, await read_body(request))
     places = [f"/requests/{place}" for place in range(len(wanted.requests))]
-    following = await continued(edge.scan, shown, wanted.requests, places)
-    found = await edge.scan(lists_for, live, [each.request for each in following], wanted.distinct)
+    following = await _following(edge, shown, wanted.requests, places)
+    requests = [each.request for each in following]
+    try:
+        found = await edge.scan(lists_for, live, requests, wanted.distinct)
+    except Unavailable:
+        if not edge.serves_without:
+            raise
+        found = await to_thread.run_sync(lists_without_database, live, requests, wanted.distinct)
     for each, result in zip(following, found["results"], strict=True):
         result["warnings"] += each.warnings
     response = answer(found)
@@ -158,7 +168,7 @@ async def _answered(
 ) -> Response:
     """The answer as it goes out, noted as shown."""
     told = may_be_told(asked, request, at)
-    (following,) = await continued(edge.scan, shown, [request], [at])
+    (following,) = await _following(edge, shown, [request], [at])
     found = await _asked(edge, live, following.request, at)
     found["warnings"] += following.warnings
     response = answer(as_told(asked, found, told))
@@ -169,8 +179,27 @@ async def _answered(
 async def _asked(edge: Edge, live: Live, request: RecommendationRequest, at: str) -> dict[str, Any]:
     """A field of items that a filter names for the first time is read whole: not in the event loop."""
     run = edge.scan if may_read_much(live, request, at) else edge.read
-    found: dict[str, Any] = await run(list_for, live, request, at)
-    return found
+    try:
+        return await run(list_for, live, request, at)
+    except Unavailable:
+        if not edge.serves_without:
+            raise
+        return list_without_database(live, request, at)
+
+
+async def _following(
+    edge: Edge, shown: Shown, requests: Sequence[RecommendationRequest], at: Sequence[str]
+) -> list[Continued]:
+    """The requests without what the lists before showed, if the database can be asked for that."""
+    try:
+        return await continued(edge.scan, shown, requests, at)
+    except Unavailable:
+        if not edge.serves_without:
+            raise
+        return [
+            Continued(request, None, () if request.after is None else (UNKNOWN.format(request.after),))
+            for request in requests
+        ]
 
 
 @router.post(

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     """Largest body of a call in MiB; NDJSON imports are streams and have no limit."""
     database_pool: Annotated[int, Field(ge=1, le=200)] = 10
     """Database connections of each process, at most."""
+    without_database_seconds: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """How long recommendations go on without the database, for keys that it knew then; 0: they fail."""
     metrics_dir: Path = Path("var/metrics")
     """Folder in which API processes add up their metrics; wiped at start."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +184,11 @@ def list_versions(root: Path) -> list[str]:
     )
 
 
+def is_stored(root: Path, name: str) -> bool:
+    """Whether there is a version of this name, whatever its files are like."""
+    return (_folder(root, name) / _MANIFEST).is_file()
+
+
 def clean_temporary(root: Path) -> int:
     """Remove what broken-off writers left; how many folders. Only while nobody writes."""
     left = list(root.glob(f"{_TEMPORARY}*")) if root.is_dir() else []
@@ -206,10 +211,20 @@ def _digest(body: dict[str, Any]) -> str:
 
 def _write_array(path: Path, array: NDArray[Any]) -> ArrayEntry:
     with path.open("wb") as stream:
-        np.save(stream, array, allow_pickle=False)
+        np.save(_Plain(stream), array, allow_pickle=False)
         stream.flush()
         os.fsync(stream.fileno())
     return ArrayEntry(path.name, array.dtype.str, array.shape, path.stat().st_size, _file_sha256(path))
+
+
+class _Plain:
+    """A file that numpy writes to piece by piece: its own way says of a full disk only "0 written"."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        return self._stream.write(data)
 
 
 def _file_sha256(path: Path) -> str:

@@ -12,7 +12,9 @@ class Liveness(Answer):
 
 
 class Readiness(Answer):
-    status: Literal["ready", "not_ready"]
+    status: Literal["ready", "degraded", "not_ready"] = Field(
+        description="degraded: recommendations go on without the database, or by another model version"
+    )
     database: str = Field(description="ok, or what is wrong")
     model_version: str | None
     model_problem: str | None = Field(description="Why the active version is not the one served, if so")

@@ -20,6 +20,8 @@ from app.learning.version import ModelVersion
 
 MOST = 5_000
 """Items that are compared; of a larger import, the rest waits for the next training."""
+STAND_INS = 3
+"""Items for which an arrival is taken: several, for none of them speaks for itself."""
 LEAST_ALIKE = 0.5
 """From which an item stands in for an arrival: as from `HALF_ALIKE` in similarity."""
 AT_ONCE = 100
@@ -110,8 +112,8 @@ class Arrivals:
         inherited = self._version.cold.factor * inherit(combined, taken_in.shares)
         return taken_in.positions, inherited.astype(np.float32)
 
-    def stand_ins(self, keys: list[int]) -> dict[int, int]:
-        """By key of an arrival, the index of the model's item that is most like it, if one is alike at all.
+    def stand_ins(self, keys: list[int]) -> dict[int, list[int]]:
+        """By key of an arrival, the indexes of the model's items most like it, if any are alike at all.
 
         Who takes an interest in something new shows taste, though the model has never seen the item.
         """
@@ -120,7 +122,8 @@ class Arrivals:
             part = slice(taken_in.shares.indptr[row], taken_in.shares.indptr[row + 1])
             shares = taken_in.shares.data[part]
             if shares.sum() >= LEAST_ALIKE:
-                found[int(taken_in.keys[row])] = int(taken_in.shares.indices[part][shares.argmax()])
+                best = np.argsort(-shares, kind="stable")[:STAND_INS]
+                found[int(taken_in.keys[row])] = taken_in.shares.indices[part][best].tolist()
         return found
 
 

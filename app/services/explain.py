@@ -20,7 +20,7 @@ from app.learning.recommenders.likeness import terms_in_common
 from app.learning.recommenders.social import Social
 from app.learning.recommenders.sparse import empty
 from app.services.arrivals import item_table
-from app.services.histories import Events, named_keys
+from app.services.histories import Events, own_keys
 from app.services.live import Live, LiveModel
 from app.services.reasons import (
     category_text,
@@ -71,7 +71,7 @@ def explain(
     evidence from them.
     """
     keys = live.catalogue.keys[positions]
-    grounds = _grounds(connection, model, blend, history, named_keys(events, model), keys, sources)
+    grounds = _grounds(connection, model, blend, history, own_keys(events, model), keys, sources)
     named = {ground.item for ground in grounds}
     named.update(key for ground in grounds for key, _ in [*ground.own, *ground.alike])
     rows = items_by_key(connection, sorted(named))
@@ -103,8 +103,9 @@ def _grounds(
     arrivals = _parents(connection, model, keys[came])
     carried, lent = served(version.recommenders, blend, version.cold, history, wanted, arrivals)
     latest = np.argsort(history.ages, kind="stable")[:MAX_ITEMS]
-    own_keys = np.array([own[index] for index in history.matrix.indices[latest].tolist()], dtype=np.int64)
-    shares = carried.shares[:, latest]
+    named = np.array([own[index] for index in history.matrix.indices[latest].tolist()], dtype=np.int64)
+    named, behind = np.unique(named, return_inverse=True)
+    shares = carried.shares[:, latest] @ np.equal.outer(behind, np.arange(len(named))).astype(np.float32)
     supporters = np.zeros(len(keys), dtype=np.int64)
     social = version.recommenders.get("social")
     if isinstance(social, Social) and "social" in blend.weights:
@@ -118,7 +119,7 @@ def _grounds(
         found[place] = _Grounds(
             int(keys[place]),
             "content" if len(alike) else sources[place],
-            _best(own_keys, shares[row], LEAST_SHARE),
+            _best(named, shares[row], LEAST_SHARE),
             _best(version.item_keys[lent.indices[lenders]], alike / max(alike.sum(), 1e-30), 0.0),
             families[int(parts[:, row].argmax())] == "category_popularity",
             int(supporters[row]),

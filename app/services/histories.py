@@ -23,8 +23,8 @@ MAX_TIES = 200
 MAX_EVENTS = 500
 """Latest events of a user or session that count."""
 
-_BOUGHT_ANOTHER = "add_to_cart"
-"""What the purchase of an item says of the item that it is taken for: that one was not bought."""
+_NOT_BOUGHT = {"purchase": "add_to_cart"}
+"""What an event on an item says of those that it is taken for: they were not bought."""
 
 
 @dataclass
@@ -85,28 +85,29 @@ def read_events(
     return events
 
 
-def history_of(events: Events, model: LiveModel) -> Histories:
+def history_of(events: Events, model: LiveModel, with_newer: bool = True) -> Histories:
     """The events as the model takes them: a batch of one.
 
-    An item that came after the training is taken for the one most like it; without any it is left out. Ages
-    count from the latest event that the model or the person has, as in training.
+    An item that came after the training is taken for those most like it; without any, or `with_newer` being
+    False, it is left out. Ages count from the latest event that the model or the person has, as in training.
     """
     indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
-    names = list(events.names)
-    for place, index in _taken_for(events, indexes, model).items():
-        indexes[place] = index
-        if names[place] == "purchase":
-            names[place] = _BOUGHT_ANOTHER
-    known = np.flatnonzero(indexes >= 0)
-    occurred_at = np.array(events.occurred_at, dtype=np.int64)[known]
+    place = np.flatnonzero(indexes >= 0)
+    taken, names = indexes[place], [events.names[at] for at in place.tolist()]
+    if with_newer and len(place) < len(indexes):
+        alike = _taken_for(events, indexes, model)
+        place = np.concatenate([place, np.array([at for at, _ in alike], dtype=np.int64)])
+        taken = np.concatenate([taken, np.array([index for _, index in alike], dtype=np.int64)])
+        names += [_NOT_BOUGHT.get(events.names[at], events.names[at]) for at, _ in alike]
+    occurred_at = np.array(events.occurred_at, dtype=np.int64)[place]
     present = max(model.version.as_of, int(occurred_at.max(initial=0)))
     ages = (present - occurred_at) / DAY_MS
-    quantities = np.array(events.quantities, dtype=np.float32)[known]
+    quantities = np.array(events.quantities, dtype=np.float32)[place]
     found = model.version.histories_of(
-        np.zeros(len(known), dtype=np.int32),
-        indexes[known].astype(np.int32),
-        [names[place] for place in known],
-        np.array(events.values, dtype=np.float32)[known],
+        np.zeros(len(place), dtype=np.int32),
+        taken.astype(np.int32),
+        names,
+        np.array(events.values, dtype=np.float32)[place],
         np.where(np.isnan(quantities), np.float32(1), quantities),
         ages.astype(np.float32),
         1,
@@ -114,25 +115,18 @@ def history_of(events: Events, model: LiveModel) -> Histories:
     return replace(found, ties=_ties(events, model)) if events.ties else found
 
 
-def named_keys(events: Events, model: LiveModel) -> dict[int, int]:
-    """By index of the model's item in the history, the key of the person's own item that stands behind it."""
+def own_keys(events: Events, model: LiveModel) -> dict[int, int]:
+    """By index of a model's item in the history, the key of the person's own item that stands behind it."""
     indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
-    stand_ins = _taken_for(events, indexes, model)
-    own = {index: events.item_keys[place] for place, index in stand_ins.items()}
-    return own | {
-        index: key for index, key in zip(indexes.tolist(), events.item_keys, strict=True) if index >= 0
-    }
+    own = {index: events.item_keys[at] for at, index in _taken_for(events, indexes, model)}
+    return own | dict(zip(indexes.tolist(), events.item_keys, strict=True))
 
 
-def _taken_for(events: Events, indexes: NDArray[np.int64], model: LiveModel) -> dict[int, int]:
-    """By place of an event on an item that is newer than the model, the index of what stands in for it."""
-    unknown = np.flatnonzero(indexes < 0).tolist()
-    if not unknown:
-        return {}
-    stand_ins = model.arrivals.stand_ins([events.item_keys[place] for place in unknown])
-    return {
-        place: stand_ins[events.item_keys[place]] for place in unknown if events.item_keys[place] in stand_ins
-    }
+def _taken_for(events: Events, indexes: NDArray[np.int64], model: LiveModel) -> list[tuple[int, int]]:
+    """Places of the events on items newer than the model, and indexes of the items that they stand for."""
+    newer = np.flatnonzero(indexes < 0).tolist()
+    alike = model.arrivals.stand_ins([events.item_keys[at] for at in newer]) if newer else {}
+    return [(at, index) for at in newer for index in alike.get(events.item_keys[at], [])]
 
 
 def _ties(events: Events, model: LiveModel) -> csr_array:

@@ -25,6 +25,8 @@ class Access:
     actor: str
     """The key's id, `settings` (VITRINE_ADMIN_KEY) or `local` (no key exists yet)."""
     scopes: frozenset[str]
+    expires_at: int | None = None
+    """When the key ends, ms since the epoch."""
 
     @property
     def public(self) -> bool:
@@ -96,6 +98,11 @@ def authorize(
     access = _access(connection, caller, admin_key)
     if access is None:
         raise Unauthorized("The key is not valid: unknown, expired or revoked.")
+    return allowed(access, needed)
+
+
+def allowed(access: Access, needed: frozenset[str]) -> Access:
+    """The access, if one of the needed scopes is among its own; raises Forbidden."""
     if "admin" not in access.scopes and not access.scopes & needed:
         held, wanted = ", ".join(sorted(access.scopes)), " or ".join(sorted(needed))
         raise Forbidden(f"The key's scopes ({held}) do not allow this call: it needs {wanted}.")
@@ -114,7 +121,7 @@ def _access(connection: Connection, caller: Caller, admin_key: str | None) -> Ac
         return None
     if row.expires_at is not None and row.expires_at <= now_ms():
         return None
-    return Access(row.key_id, frozenset(row.scopes))
+    return Access(row.key_id, frozenset(row.scopes), row.expires_at)
 
 
 def _open_access(connection: Connection, caller: Caller, admin_key: str | None) -> Access:

@@ -20,11 +20,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from threadpoolctl import threadpool_limits
 
-from app.core.telemetry import MODEL_FAILURES, MODEL_LOADED
+from app.core.telemetry import MODEL_FAILING, MODEL_FAILURES, MODEL_LOADED
 from app.db.migrate import current_revision, head_revision
-from app.db.queries.models import active_version
+from app.db.queries.models import active_version, served_before
 from app.db.session import Database
-from app.learning.artifacts import ArtifactError, read_version
+from app.learning.artifacts import ArtifactError, is_stored, read_version
 from app.learning.version import ModelVersion
 from app.services.arrivals import Arrivals
 from app.services.catalogue import Catalogue
@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 15.0
 """Between two attempts to open a version that cannot be served; each reads all of it."""
+MOST_FORMER = 5
+"""Versions that are tried in the place of one that cannot be served."""
 
 
 @dataclass
@@ -126,15 +128,23 @@ class Live:
     def follow_once(self, retry: bool = True) -> None:
         """Open the active version if it is not the one served; a version that cannot be opened is not.
 
+        The one before it serves on; where there is none, as after a start, the last that can be opened does.
         Without `retry` one that failed before is passed over.
         """
+        try:
+            self._follow_active(retry)
+        finally:
+            MODEL_FAILING.set(0 if self.failing is None else 1)
+
+    def _follow_active(self, retry: bool) -> None:
         with self._database.read() as connection:
             name = active_version(connection)
         serving = self.current.name if self.current else None
         if name is None:
             self.current = None  # the one that was served is withdrawn
         if name is None or name == serving:
-            self.failing = None
+            gone = name is not None and not is_stored(self.artifacts, name)
+            self.failing = f"The files of the active version {name} are gone; it serves on." if gone else None
             return
         if name == self._failed and not retry:
             return
@@ -146,14 +156,33 @@ class Live:
                 MODEL_FAILURES.inc()
             self.failing = f"The active version {name} cannot be served: {error}"
             self._failed, self._failed_at = name, time.monotonic()
+            if self.current is None:
+                self._serve_former(name)
             return
+        self._put_in_place(opened)
+        self.failing, self._failed = None, None
+
+    def _serve_former(self, failing: str) -> None:
+        """Serve the last version before one that cannot be served."""
+        with self._database.read() as connection:
+            names = [name for name in served_before(connection) if name != failing]
+        for name in names[:MOST_FORMER]:
+            try:
+                opened = LiveModel.open(self.artifacts, name)
+            except (ArtifactError, OSError) as error:
+                log.warning("former_model_not_loaded", version=name, error=str(error))
+                continue
+            self._put_in_place(opened)
+            return
+
+    def _put_in_place(self, opened: LiveModel) -> None:
         # The version may know items that came since this process answered last.
         with self._database.read() as connection:
             self.catalogue.refresh(connection)
         opened.positions(self.catalogue)
-        self.current, self.failing, self._failed = opened, None, None
+        before, self.current = self.current, opened
         MODEL_LOADED.set_to_current_time()
-        log.info("model_loaded", version=name, before=serving)
+        log.info("model_loaded", version=opened.name, before=before.name if before else None)
 
     async def _follow(self, poll_seconds: float, ended: asyncio.Event) -> None:
         while True:

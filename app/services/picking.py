@@ -1,6 +1,6 @@
 """From scores to a list: the best first, then what is popular and new, by the rules of the shop."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -69,6 +69,8 @@ class Scored:
             (family_of(name).source, np.float32(weight), scores[name][0])
             for name, weight in blend.weights.items()
         ]
+        self._n_known = combined.shape[1]
+        self._sources: dict[int, str] = {}
 
     def in_order(self, allowed: Mask, minimum: float, first: int) -> Iterator[tuple[int, float]]:
         """Indexes and scores of allowed items, the best first, of equals the one with the lower id first."""
@@ -79,6 +81,7 @@ class Scored:
 
         def best(n: int) -> list[tuple[int, float]]:
             chosen, found = top_k(row, min(n, len(self.values)), mask)
+            self._tell(chosen[0][chosen[0] >= 0])
             pairs = zip(chosen[0].tolist(), found[0].tolist(), strict=True)
             return [(index, score) for index, score in pairs if index >= 0 and score >= least]
 
@@ -101,11 +104,17 @@ class Scored:
         yield from ranked
 
     def pick(self, index: int, score: float) -> Pick:
-        own: dict[str, np.float32] = {}
+        return Pick(int(self.positions[index]), score, self._sources[index], by_models=True)
+
+    def _tell(self, indexes: NDArray[np.int32]) -> None:
+        """Find out what carried these items; what none of the models knows is told by what it is like."""
+        known = indexes[indexes < self._n_known]
+        shares: dict[str, NDArray[np.float32]] = {}
         for source, weight, scores in self._parts:
-            if index < len(scores):
-                own[source] = own.get(source, np.float32(0)) + weight * scores[index]
-        return Pick(int(self.positions[index]), score, _source(own), by_models=True)
+            share = weight * scores[known]
+            shares[source] = shares[source] + share if source in shares else share
+        self._sources |= dict.fromkeys(indexes.tolist(), "content")
+        self._sources |= dict(zip(known.tolist(), carriers(shares, len(known)), strict=True))
 
     def score_of(self, position: int) -> float:
         """The score of an item of the catalogue, 0 where no model knows it."""
@@ -216,15 +225,19 @@ def one_by_one(first_of: Callable[[int], list[Entry]], first: int) -> Iterator[E
         n, done = 4 * n, len(found)
 
 
-def _source(shares: dict[str, np.float32]) -> str:
-    """What carried an item, by source: the most personal one, unless nearly all says nothing of the person.
+def carriers(shares: Mapping[str, NDArray[np.float32]], n: int) -> list[str]:
+    """What carried each of `n` items, from what each source gave it, `(n,)` each.
 
-    Nothing at all carried what inherits its place from items that are described like it.
+    The most personal source, unless nearly all says nothing of the person. Nothing at all carried what
+    inherits its place from items that are described like it: "content".
     """
-    carried = {name: float(share) for name, share in shares.items() if share > 0}
-    if not carried:
-        return "content"
-    personal = {name: share for name, share in carried.items() if name not in IMPERSONAL}
-    if sum(personal.values()) >= LEAST_PERSONAL * sum(carried.values()):
-        carried = personal
-    return max(carried, key=lambda name: (carried[name], name))
+    names = sorted(shares, reverse=True)  # of equal ones the last by name
+    if not names or not n:
+        return ["content"] * n
+    given = np.maximum([shares[name] for name in names], 0)
+    personal = given * np.array([[name not in IMPERSONAL] for name in names])
+    enough = personal.sum(axis=0) >= LEAST_PERSONAL * given.sum(axis=0)
+    most = np.where(enough, personal, given)
+    best = most.argmax(axis=0)
+    nothing = given.sum(axis=0) <= 0
+    return ["content" if none else names[place] for place, none in zip(best, nothing, strict=True)]

@@ -1,5 +1,6 @@
 """Recommendations and rankings for a person, from what is known at this moment."""
 
+from collections import Counter
 from typing import Any
 from uuid import uuid4
 
@@ -254,5 +255,6 @@ def _answers(
             whole = item_answer(rows[key])
             entry["item"] = {name: whole[name] for name in request.fields}
         answers.append(entry)
-        RECOMMENDED.labels(pick.source).inc()
+    for source, count in Counter(pick.source for pick in picks).items():
+        RECOMMENDED.labels(source).inc(count)
     return answers

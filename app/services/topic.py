@@ -64,7 +64,7 @@ def about_items(
 ) -> Topic:
     """A list by items alone: by what those who chose them chose next, and by what they are described like."""
     version, sources = model.version, request.sources
-    history = history_of(events, model)
+    history = history_of(events, model, with_newer=False)
     content = version.recommenders.get("content")
     weights = dict(version.blends.similar.weights)
     if isinstance(content, Content):

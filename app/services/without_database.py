@@ -4,7 +4,7 @@ What the shop has ruled is never passed over: a scenario or a filter that this p
 be applied, and such a request is Unavailable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 from uuid import uuid4
 
@@ -15,7 +15,6 @@ from app.core.clock import now_ms, rfc3339
 from app.core.errors import Unavailable
 from app.core.telemetry import RECOMMENDED, WITHOUT_DATABASE
 from app.learning.filtering.columns import Mask
-from app.learning.recommenders.registry import family_of
 from app.schemas.recommendations import RecommendationRequest
 from app.services.explain import impersonal
 from app.services.histories import Events
@@ -31,7 +30,11 @@ AWAY: Final = (
     "request itself says."
 )
 NO_FIELDS: Final = "The database cannot be reached: the fields of the items are left out."
-_NOT_READ: Final = "The database cannot be reached, and what the list needs of it was not read before; try again."
+_NOT_READ: Final = (
+    "The database cannot be reached, and what the list needs of it was not read before; try again."
+)
+_FAMILIES: Final = {"popular": "popularity", "trending": "trending"}
+"""Whose scores fill a list."""
 
 
 class _Nowhere:
@@ -47,7 +50,8 @@ _NOWHERE: Final = cast(Connection, _Nowhere())
 def list_without_database(live: Live, request: RecommendationRequest, at: str) -> dict[str, Any]:
     """The answer to a request; raises Unavailable where it needs what this process has not read yet."""
     wanted, said = _in_scenario(live, request)
-    return _Away(live).answer(wanted, said, at, np.zeros(len(live.catalogue), dtype=np.bool_))
+    away = _Away(live)
+    return away.answer(wanted, said, at, away.nothing())
 
 
 def lists_without_database(
@@ -60,7 +64,7 @@ def lists_without_database(
     for place, (wanted, _) in enumerate(in_scenarios if distinct else []):
         for position in away.places(pinned(wanted).values()).values():
             owners.setdefault(position, place)
-    taken = np.zeros(len(live.catalogue), dtype=np.bool_)
+    taken = away.nothing()
     results = []
     for place, (wanted, said) in enumerate(in_scenarios):
         left_out = taken.copy()
@@ -89,7 +93,11 @@ class _Away:
         self._model = live.current
         self._ids = live.catalogue.external_ids[: len(live.catalogue)]
 
-    def places(self, item_ids: Any) -> dict[str, int]:
+    def nothing(self) -> Mask:
+        """None of the items, `(len(catalogue),)`."""
+        return np.zeros(len(self._ids), dtype=np.bool_)
+
+    def places(self, item_ids: Iterable[str]) -> dict[str, int]:
         """Position in the catalogue of each item that is known."""
         wanted = set(item_ids)
         return {name: at for at, name in enumerate(self._ids) if name in wanted} if wanted else {}
@@ -103,7 +111,11 @@ class _Away:
             raise Unavailable(_NOT_READ)
         # Of revision -1 nothing is newer: what was read before counts as it is.
         rules = AppliedRules(_NOWHERE, live.catalogue.columns, ShopRules.of(request, at), -1)
-        warnings = [AWAY.format(rfc3339(now if model is None else model.version.as_of)), *said, *rules.warnings]
+        warnings = [
+            AWAY.format(rfc3339(now if model is None else model.version.as_of)),
+            *said,
+            *rules.warnings,
+        ]
         given = self.places(_named(request))
         events, cart = self._events(request, given, now), self._cart(request, given, now)
         allowed = live.catalogue.available(now, request.category)[: len(left_out)] & ~left_out
@@ -111,14 +123,14 @@ class _Away:
         may_be_pinned = rules.only_passing(allowed)
         if request.exclude_seen is not False:
             allowed[live.catalogue.positions_of(np.array(events.item_keys, dtype=np.int64))] = False
-        scored = None
+        topic = scored = None
         if model is None:
             warnings.append(NO_MODEL)
         else:
             about = request.about != "person" and bool(cart.item_keys)
             topic = (
                 about_items(_NOWHERE, live, model, request, cart)
-                if about and (model.indexes_of(np.array(cart.item_keys)) >= 0).any()
+                if about and (model.indexes_of(np.array(cart.item_keys, dtype=np.int64)) >= 0).any()
                 else about_person(live, model, request, events, request.exclude_seen is not False)
             )
             if topic.scores:
@@ -137,7 +149,7 @@ class _Away:
         passing = rules.only_passing(allowed)
         for mask in (passing, allowed) if request.fallback == "relax" else (passing,):
             least = request.minimum_score or 0.0
-            if model is not None and topic.together is not None:
+            if topic is not None and topic.together is not None:
                 picking.from_baskets(topic.positions, topic.together, mask, least)
             if scored is not None:
                 picking.from_models(scored, mask, least, request.diversity, request.sources)
@@ -191,6 +203,6 @@ def _named(request: RecommendationRequest) -> set[str]:
 
 def _sources(model: LiveModel | None, request: RecommendationRequest) -> list[str]:
     """Of the sources that fill a list, those that need no database."""
-    learned = set() if model is None else {family_of(name).source for name in model.version.recommenders}
+    learned = {} if model is None else model.version.recommenders
     wanted = ("popular", "latest") if request.sources is None else request.sources
-    return [name for name in wanted if name == "latest" or name in learned]
+    return [name for name in wanted if name == "latest" or _FAMILIES.get(name) in learned]

@@ -45,6 +45,9 @@ SEARCH_USERS = 400
 CHOOSING_SHARE = 0.6
 """Of the users asked about: on these hyperparameters and blends are chosen, on the others they are judged."""
 TEST_USERS = 5_000
+MOST_SCORES = 50_000_000
+"""Users times items: of a large catalogue fewer users are asked, for each has a score for every item."""
+FEWEST_USERS = 300
 LEAST_USERS = 10
 """Users needed on each side to choose and to judge."""
 REPEATS_MATTER = 0.15
@@ -85,11 +88,12 @@ def run_trial(
     progress.done(0.05)
     repeats = _repeat_share(split)
     may_repeat = repeats >= REPEATS_MATTER
-    held = hold_out(split, not may_repeat, 2 * VALIDATION_USERS, rng)
+    most = max(FEWEST_USERS, MOST_SCORES // split.train.n_items)
+    held = hold_out(split, not may_repeat, 2 * min(VALIDATION_USERS, most), rng)
     split = held.split
     histories = dataset_histories(split.train)
-    validation, test = _halves(held.back, VALIDATION_USERS, rng)
-    idle, idle_test = (None, None) if held.idle is None else _halves(held.idle, VALIDATION_USERS, rng)
+    validation, test = _halves(held.back, most, rng)
+    idle, idle_test = (None, None) if held.idle is None else _halves(held.idle, most, rng)
     enough = min(len(validation.users), len(test.users)) >= LEAST_USERS
     searchers, n_back = _searchers(validation, idle, rng)
 
@@ -156,10 +160,11 @@ def run_trial(
 
 
 def _halves(asked: Asked, most: int, rng: np.random.Generator) -> tuple[Asked, Asked]:
-    """Users who choose, at most so many, and others who judge."""
+    """Users who choose and others who judge, at most so many of either."""
     order = rng.permutation(len(asked.users))
     half = int(CHOOSING_SHARE * len(order))
-    return asked.take(np.sort(order[:half][:most])), asked.take(np.sort(order[half:][:TEST_USERS]))
+    choosing, judging = order[:half][: min(VALIDATION_USERS, most)], order[half:][: min(TEST_USERS, most)]
+    return asked.take(np.sort(choosing)), asked.take(np.sort(judging))
 
 
 def _searchers(back: Asked, idle: Asked | None, rng: np.random.Generator) -> tuple[Asked, int]:

@@ -62,13 +62,7 @@ class Process:
 
     def tree(self) -> dict[int, str]:
         """Command lines of the process and all below it, by pid."""
-        parents = {pid: parent for pid in _pids() if (parent := _parent(pid)) is not None}
-        found = {self.pid}
-        while True:
-            more = {pid for pid, parent in parents.items() if parent in found} - found
-            if not more:
-                return {pid: _command(pid) for pid in found if _parent(pid) is not None}
-            found |= more
+        return tree_below(self.pid)
 
     def child(self, word: str) -> int | None:
         """A process below this one whose command line holds the word."""
@@ -107,7 +101,7 @@ def running(folder: Path, name: str, *arguments: str, **settings: str) -> Iterat
         process.terminate()
 
 
-def wait_ready(client: httpx2.Client, process: Process) -> None:
+def wait_ready(client: httpx2.Client, process: Process, seconds: float = START_SECONDS) -> None:
     """Until the API answers."""
 
     def ready() -> bool:
@@ -117,7 +111,18 @@ def wait_ready(client: httpx2.Client, process: Process) -> None:
         except httpx2.TransportError:
             return False
 
-    wait_for("an API that is ready", ready, START_SECONDS)
+    wait_for("an API that is ready", ready, seconds)
+
+
+def tree_below(root: int) -> dict[int, str]:
+    """Command lines of a process and all below it, by pid."""
+    parents = {pid: parent for pid in _pids() if (parent := _parent(pid)) is not None}
+    found = {root}
+    while True:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        if not more:
+            return {pid: _command(pid) for pid in found if _parent(pid) is not None}
+        found |= more
 
 
 def alive(processes: dict[int, str]) -> dict[int, str]:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
+from app.db.prepared import Prepared
 from app.db.rows import AnyRow
 from app.db.tables import api_keys
 
@@ -15,7 +16,10 @@ def insert_key(connection: Connection, values: dict[str, Any]) -> None:
 
 def find_by_hash(connection: Connection, secret_hash: bytes) -> AnyRow | None:
     """The key with this hash, revoked and expired ones included."""
-    return connection.execute(select(api_keys).where(api_keys.c.secret_hash == secret_hash)).first()
+    return connection.execute(_BY_HASH, {"secret_hash": secret_hash}).first()
+
+
+_BY_HASH = select(api_keys).where(api_keys.c.secret_hash == bindparam("secret_hash"))
 
 
 def find_key(connection: Connection, key_id: str) -> AnyRow | None:
@@ -37,7 +41,10 @@ def set_successor(connection: Connection, key_id: str, successor: str, expires_a
 
 def any_key(connection: Connection) -> bool:
     """Whether a key was ever made."""
-    return connection.execute(select(api_keys.c.key_id).limit(1)).first() is not None
+    return _ANY.run(connection).first() is not None
+
+
+_ANY = Prepared(select(api_keys.c.key_id).limit(1))
 
 
 def list_keys(connection: Connection) -> list[AnyRow]:

@@ -23,6 +23,16 @@ def active_version(connection: Connection) -> str | None:
     return connection.execute(select(models.c.version).where(models.c.active)).scalar_one_or_none()
 
 
+def served_before(connection: Connection) -> list[str]:
+    """Versions with artifacts that are or were active, the latest first."""
+    statement = (
+        select(models.c.version)
+        .where(models.c.pruned_at.is_(None), models.c.activated_at.is_not(None))
+        .order_by(models.c.activated_at.desc(), models.c.version.desc())
+    )
+    return list(connection.execute(statement).scalars())
+
+
 def activate(connection: Connection, version: str, now: int) -> bool:
     """Make a version the active one, unless its artifacts were pruned; whether it is."""
     kept = models.c.pruned_at.is_(None)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from sklearn.utils.extmath import randomized_svd
 
 from app.learning.dataset import ItemTable
 from app.learning.recommenders.text import category_terms, fold, hashed_counts
@@ -80,6 +79,8 @@ def _directions(
     matrix: csr_array, number: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Largest singular values `(r,)`, descending, and right vectors `(columns, r)`, r at most `number`."""
+    from sklearn.utils.extmath import randomized_svd
+
     _, singular, directions = randomized_svd(
         matrix, n_components=number, n_iter=_POWER_ITERATIONS, random_state=int(rng.integers(2**31))
     )

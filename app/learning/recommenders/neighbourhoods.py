@@ -6,7 +6,6 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
-from sklearn.utils.extmath import safe_sparse_dot
 
 from app.learning.recommenders import similarity
 from app.learning.recommenders.similarity import Measure, Moments
@@ -111,6 +110,8 @@ class Compared:
 
     def _block(self, rows: Rows) -> Floats:
         """Similarities of adjoining rows to all, `(n_rows, n_items)`; 0 of what shares nobody."""
+        from sklearn.utils.extmath import safe_sparse_dot
+
         part = slice(int(rows[0]), int(rows[-1]) + 1)
         block = safe_sparse_dot(self.vectors[part], self.transposed, dense_output=True)
         if self.comparison != "dot":

@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.sparse import coo_array, csc_array, csr_array
-from sklearn.utils.extmath import randomized_svd
-from sklearn.utils.sparsefuncs import sparse_matmul_to_dense
 
 from app.learning.recommenders.base import NotEnoughData
 from app.learning.recommenders.sparse import narrow
@@ -28,6 +26,8 @@ _SAMPLE = 5
 
 def gram_matrix(matrix: csr_array) -> Floats:
     """`matrix.T @ matrix`, `(n_columns, n_columns)` in Fortran order."""
+    from sklearn.utils.sparsefuncs import sparse_matmul_to_dense
+
     matrix = csr_array(matrix.astype(np.float32, copy=False))
     dense: Floats = sparse_matmul_to_dense(csr_array(matrix.T), matrix)
     return dense.T
@@ -119,6 +119,8 @@ def _threshold(samples: list[Floats], keep: int) -> float:
 
 def _groups(matrix: csr_array, size: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
     """Groups of at most `size` items that the same people choose: split in halves by the main direction."""
+    from sklearn.utils.extmath import randomized_svd
+
     frequency = np.bincount(matrix.indices, minlength=matrix.shape[1])
     known = np.flatnonzero(frequency)
     factors = max(1, min(_FACTORS, matrix.shape[0] - 1, len(known) - 1))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.feature_extraction import FeatureHasher
 
 from app.learning.recommenders import chinese
 from app.learning.recommenders.sparse import empty
@@ -113,6 +112,8 @@ def category_terms(paths: Iterable[str]) -> Iterator[str]:
 
 def hashed_counts(documents: Iterable[Iterable[str]], n_documents: int) -> csr_array:
     """Counts of hashed terms, `(n_documents, N_FEATURES)` float32."""
+    from sklearn.feature_extraction import FeatureHasher
+
     if n_documents == 0:
         return empty(0, N_FEATURES)
     hasher = FeatureHasher(N_FEATURES, input_type="string", dtype=np.float32, alternate_sign=False)

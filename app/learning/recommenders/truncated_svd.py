@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_array, diags_array
-from sklearn.utils.extmath import randomized_svd
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
@@ -61,6 +60,8 @@ def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) 
     `norm ** (normalisation - 1)` as in EigenRec (Nikolakopoulos et al. 2019). Histories are scaled alike
     and scores stay in the scaled space. Raises `NotEnoughData` where no subject has two items.
     """
+    from sklearn.utils.extmath import randomized_svd
+
     matrix = shared_histories(dataset, config.half_life).matrix
     matrix = csr_array(matrix[np.flatnonzero(np.diff(matrix.indptr))])
     norms = np.sqrt(Moments.of_columns(matrix).squares)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from app.learning.recommenders.base import NotEnoughData
 
@@ -25,6 +24,7 @@ def maximise(
 
     `objective` gives value and gradient. Raises `NotEnoughData`, naming `subject`, if no start converges.
     """
+    from scipy.optimize import minimize
 
     def negative(point: Floats) -> tuple[float, Floats]:
         value, gradient = objective(point)

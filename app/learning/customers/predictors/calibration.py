@@ -8,9 +8,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit, logit
-from sklearn.isotonic import IsotonicRegression
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -83,6 +81,8 @@ def log_loss(probability: Floats, y: Flags) -> float:
 
 
 def _fit(kind: str, raw: Floats, y: Flags) -> Calibration:
+    from sklearn.isotonic import IsotonicRegression
+
     if kind == "none":
         return NO_CALIBRATION
     odds = _odds(raw)
@@ -98,6 +98,8 @@ def _fit(kind: str, raw: Floats, y: Flags) -> Calibration:
 
 def _platt(odds: Floats, y: Flags) -> tuple[float, float]:
     """Slope and shift by maximum likelihood, the slope not negative; targets off 0 and 1 as by Platt."""
+    from scipy.optimize import minimize
+
     positive = int(y.sum())
     target = np.where(y, (positive + 1) / (positive + 2), 1 / (len(y) - positive + 2))
 

@@ -6,15 +6,6 @@ from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from app.learning.customers.predictors.linear import Linear, fit_scaling
 from app.learning.customers.predictors.mean import Mean
@@ -54,6 +45,9 @@ def _grown(n: int) -> dict[str, Any]:
 
 def logistic(values: Floats, y: Flags, rng: np.random.Generator) -> Linear:
     """Logistic regression with a ridge penalty."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
     scaling = fit_scaling(values)
     model = LogisticRegression(C=0.1, max_iter=1000)
     with warnings.catch_warnings():
@@ -74,6 +68,8 @@ def tree_entropy(values: Floats, y: Flags, rng: np.random.Generator) -> Trees:
 
 
 def _tree(values: Floats, y: Flags, rng: np.random.Generator, criterion: str) -> Any:
+    from sklearn.tree import DecisionTreeClassifier
+
     least = _leaf(len(y), 20) if len(y) >= 200 else 5
     model = DecisionTreeClassifier(
         criterion=criterion, min_samples_leaf=least, random_state=_seed(rng), **_TREE
@@ -83,12 +79,16 @@ def _tree(values: Floats, y: Flags, rng: np.random.Generator, criterion: str) ->
 
 def forest(values: Floats, y: Flags, rng: np.random.Generator) -> Trees:
     """A random forest."""
+    from sklearn.ensemble import RandomForestClassifier
+
     model = RandomForestClassifier(random_state=_seed(rng), **_grown(len(y)))
     return from_forest(model.fit(_single(values), y))
 
 
 def boosting(values: Floats, y: Flags, rng: np.random.Generator) -> Trees:
     """Gradient boosting over histograms."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
     model = HistGradientBoostingClassifier(
         min_samples_leaf=_leaf(len(y), 20), random_state=_seed(rng), **_BOOSTING
     )
@@ -106,6 +106,8 @@ def ridge_plain(values: Floats, y: Floats, rng: np.random.Generator) -> Linear:
 
 
 def _ridge(values: Floats, y: Floats, log_skewed: bool) -> Linear:
+    from sklearn.linear_model import Ridge
+
     scaling = fit_scaling(values, log_skewed)
     model = Ridge(alpha=0.05 * len(y))
     model.fit(scaling.apply(values), y)
@@ -114,6 +116,8 @@ def _ridge(values: Floats, y: Floats, log_skewed: bool) -> Linear:
 
 def tree_variance(values: Floats, y: Floats, rng: np.random.Generator) -> Trees:
     """A small regression tree."""
+    from sklearn.tree import DecisionTreeRegressor
+
     least = _leaf(len(y), 20) if len(y) >= 200 else 5
     model = DecisionTreeRegressor(min_samples_leaf=least, random_state=_seed(rng), **_TREE)
     return from_tree(model.fit(_single(values), y))
@@ -121,12 +125,16 @@ def tree_variance(values: Floats, y: Floats, rng: np.random.Generator) -> Trees:
 
 def forest_amount(values: Floats, y: Floats, rng: np.random.Generator) -> Trees:
     """A random forest of regression trees."""
+    from sklearn.ensemble import RandomForestRegressor
+
     model = RandomForestRegressor(random_state=_seed(rng), **_grown(len(y)))
     return from_forest(model.fit(_single(values), y))
 
 
 def boosting_amount(values: Floats, y: Floats, rng: np.random.Generator) -> Trees:
     """Gradient boosting of regression trees over histograms."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     model = HistGradientBoostingRegressor(
         min_samples_leaf=_leaf(len(y), 20), random_state=_seed(rng), **_BOOSTING
     )

@@ -10,10 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import cdist
-from sklearn.cluster import DBSCAN, KMeans
-from sklearn.neighbors import NearestNeighbors
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
@@ -27,6 +24,8 @@ _LEAST_EPS = 1e-6
 
 def k_means_centres(points: Floats, numbers: range, rng: np.random.Generator) -> Iterator[Floats]:
     """For each number of segments its centres, `(k, n_features)`."""
+    from sklearn.cluster import KMeans
+
     for k in numbers:
         model = KMeans(n_clusters=k, n_init=4, random_state=int(rng.integers(2**31)))
         yield np.asarray(model.fit(points).cluster_centers_, dtype=np.float64)
@@ -34,6 +33,8 @@ def k_means_centres(points: Floats, numbers: range, rng: np.random.Generator) ->
 
 def agglomerative_centres(points: Floats, numbers: range, how: Linkage) -> Iterator[Floats]:
     """For each number of segments the means of the tree's branches, `(at most k, n_features)`."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
     tree = linkage(points, method=how)
     for k in numbers:
         labels = fcluster(tree, k, criterion="maxclust") - 1
@@ -51,6 +52,8 @@ def nearest(points: Floats, centres: Floats) -> Labels:
 
 def dense_cores(points: Floats, min_neighbours: int, eps: float) -> tuple[Floats, Labels]:
     """Core points of DBSCAN and their groups, the larger group first; none where nothing is dense."""
+    from sklearn.cluster import DBSCAN
+
     model = DBSCAN(eps=eps, min_samples=min_neighbours).fit(points)
     cores = np.asarray(model.core_sample_indices_, dtype=np.int64)
     if len(cores) == 0:
@@ -66,6 +69,8 @@ def knee_distance(points: Floats, min_neighbours: int) -> float:
     """eps: the k-distance at the knee, where the curve is farthest below the line between its ends.
 
     The curve is taken without the farthest customers, who would stretch it and move the knee out to them."""
+    from sklearn.neighbors import NearestNeighbors
+
     model = NearestNeighbors(n_neighbors=min(min_neighbours, len(points))).fit(points)
     curve = np.sort(model.kneighbors(points)[0][:, -1])[: max(1, int(_NEARER * len(points)))]
     rise = curve[-1] - curve[0]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 Floats = NDArray[np.float64]
@@ -90,5 +89,7 @@ def name_again(
 
 
 def _assigned(cost: Floats) -> tuple[list[int], list[int]]:
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(cost)
     return rows.tolist(), columns.tolist()

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import sklearn
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int32]
@@ -31,6 +28,9 @@ VOTE = (
 
 def indices(points: Floats, labels: Labels, sample: NDArray[np.int64], working_mb: int) -> tuple[float, ...]:
     """Number of segments, silhouette (on the sample's rows), the other two indices, smallest share."""
+    import sklearn
+    from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
+
     sizes = np.bincount(labels)
     sizes = sizes[sizes > 0]
     k, smallest = len(sizes), float(sizes.min() / len(labels))
@@ -49,6 +49,8 @@ def vote(table: Floats, least_share: float, former: int | None) -> tuple[int, Fl
 
     `table` is `(n, 5)`, a row of `indices` for each number of segments tried.
     """
+    from scipy.stats import rankdata
+
     stands = table[:, 4] >= least_share
     if not stands.any():
         stands[:] = True

@@ -7,7 +7,6 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.stats import chi2
 
 from app.learning.customers.features import FeatureTable
 from app.learning.customers.segments.contrast import Contrast, contrast
@@ -162,6 +161,8 @@ def moved(then: NDArray[np.int64], now: NDArray[np.int64], limit: float) -> bool
     of n_bins - 1 degrees of freedom (Yurdakul and Naranjo 2020), so that few customers do not look like
     change. Half a customer stands in for an empty bin.
     """
+    from scipy.stats import chi2
+
     p, q = ((counts + 0.5) / (counts + 0.5).sum() for counts in (then, now))
     index = float(((q - p) * np.log(q / p)).sum())
     chance = (1 / then.sum() + 1 / now.sum()) * float(chi2.ppf(_SURE, len(then) - 1))
