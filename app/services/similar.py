@@ -29,8 +29,8 @@ def similar_items(
 ) -> dict[str, Any]:
     """Items like an item that can be bought now; raises NotFound.
 
-    By what the same people chose (`behaviour`), by what the shop says of them (`content`), or both. An item
-    that is newer than the model is compared by content.
+    By what the same people chose (`behaviour`), by what the shop says of them (`content`), or both. Items
+    that are newer than the model are compared by content.
     """
     row = find_item(connection, item_id)
     if row is None:
@@ -40,11 +40,20 @@ def similar_items(
     model = live.current
     if model is None:
         return _listed(None, now, [], ["No model is trained yet: nothing is known to be similar."])
+    model.take_in(connection, live.catalogue)
     scores, warnings = _item_scores(model, row, by)
     allowed = live.catalogue.available(now, category)
     own = live.catalogue.positions_of(np.array([row.id]))
     allowed[own[own >= 0]] = False
     positions = model.positions(live.catalogue)
+    if by != "behaviour":
+        # What came after the training is as similar as what it is described like, the item itself among it.
+        with_itself, index = scores.copy(), model.indexes_of(np.array([row.id]))
+        with_itself[:, index[index >= 0]] = scores.max(initial=0.0)
+        came, lent = model.arrivals.lend(with_itself)
+        inside = came < len(allowed)
+        positions = np.concatenate([positions, came[inside]])
+        scores = np.hstack([scores, lent[:, inside]])
     chosen, best = top_k(scores, n, allowed[positions] & (scores[0] > 0))
     picked = [
         (live.catalogue.external_ids[positions[index]], float(score))

@@ -28,7 +28,16 @@ class Cluster:
             os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        command = [binaries / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "--no-sync"]
+        command: list[str | Path] = [
+            binaries / "initdb",
+            "-D",
+            folder / "data",
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "--no-sync",
+        ]
         subprocess.run(command, check=True, capture_output=True, user=self._user, cwd="/")
 
     @property
@@ -50,7 +59,11 @@ class Cluster:
                 user=self._user,
                 cwd="/",
             )
-        wait_for("PostgreSQL", self.answers, seconds)
+        try:
+            wait_for("PostgreSQL", self.answers, seconds)
+        except AssertionError as error:
+            said = (self._folder / "log").read_text(errors="replace")[-2_000:]
+            raise AssertionError(f"{error}; status {self._process.poll()}; {said}") from error
 
     def answers(self) -> bool:
         with suppress(psycopg.OperationalError), psycopg.connect(self.url, connect_timeout=2):

@@ -120,9 +120,8 @@ def die_everywhere(folder: Path) -> tuple[list[str], int]:
     trainers.finish(queue(trainers.database))
     wrong += trainers.check_left()
     trainers.close()
-    return [f"trainers killed at {len(dying_trainer.PLACES)} places, failures {len(wrong)}", *wrong], len(
-        wrong
-    )
+    said = f"trainers killed at {len(dying_trainer.PLACES)} places, failures {len(wrong)}"
+    return [said, *wrong], len(wrong)
 
 
 def _run(place: str, number: int, values: dict[str, Any], before: Callable[[], None] | None) -> None:
