@@ -5,9 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+FAULT_ARGS ?= --rounds 200
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check lint bench serve clean
+.PHONY: help demo test check lint bench faults serve clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -32,6 +33,9 @@ check: lint test ## What CI runs: lint and test
 
 bench: $(VENV)/.bench ## Measure, side by side with references (BENCH_ARGS: names and options)
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+faults: $(VENV)/.dev ## Kill processes and servers under load (FAULT_ARGS: --rounds 200, parts; docs/reliability.md)
+	@$(BIN)/python -m tests.faults $(FAULT_ARGS)
 
 serve: $(VENV)/.demo ## Serve on ./var with a trainer
 	@$(BIN)/vitrine serve

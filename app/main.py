@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -45,6 +46,7 @@ from app.api.safeguards import Safeguards
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
 from app.db.session import Database
+from app.services.first_answer import when_reached
 from app.services.live import Live
 from app.services.pseudonyms import check_key
 from app.services.rate_limits import RateLimits
@@ -94,7 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         try:
-            check_key(database, settings.pseudonyms_by)
+            await when_reached(partial(check_key, database, settings.pseudonyms_by))
             async with live.following(settings.model_poll_seconds), shown.recording():
                 yield
         finally:

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api.auth import scope
 from app.api.browsers import as_told, may_be_told
-from app.api.edge import Edge, EdgeDep, LiveDep, ShownDep, answer, body_of, read_body
+from app.api.edge import Edge, EdgeDep, LiveDep, answer, body_of, get_edge, get_live, get_shown, read_body
 from app.api.paths import UserId
 from app.api.problems import problems
 from app.core.errors import Unavailable
-from app.schemas.fields import Id
 from app.schemas.parsing import parse_body
 from app.schemas.recommendations import (
     MAX_N,
+    ListQuery,
     Ranking,
     RankingRequest,
     RecommendationBatch,
@@ -64,55 +64,13 @@ _PAGE: dict[str, Any] = {
     dependencies=shows,
 )
 async def get_recommendations(
-    asked: Request,
-    user_id: UserId,
-    edge: EdgeDep,
-    live: LiveDep,
-    shown: ShownDep,
-    n: N = 10,
-    scenario: Annotated[
-        str | None,
-        Query(
-            max_length=256,
-            description="Placement whose settings count wherever the call says nothing else",
-        ),
-    ] = None,
-    category: Category = None,
-    exclude_seen: Annotated[
-        bool | None,
-        Query(
-            description="Leave out what the user interacted with; default: yes, but what was bought "
-            "on an earlier day may return where the shop's customers buy again"
-        ),
-    ] = None,
-    explain: Annotated[bool, Query(description="Say why each item is recommended")] = False,
-    item_filter: Annotated[
-        str | None,
-        Query(
-            alias="filter",
-            max_length=4000,
-            description='Only items that pass, e.g. `price <= 50 and not tags has "sale"`',
-        ),
-    ] = None,
-    after: Annotated[
-        Id | None,
-        Query(description="`recommendation_id` of the list that this one goes on from, without repeats"),
-    ] = None,
+    asked: Request, user_id: UserId, query: Annotated[ListQuery, Query()]
 ) -> Response:
     """The best items for a user now. An unknown user gets what is popular and new, never a 404."""
-    values: dict[str, Any] = {
-        "n": n,
-        "scenario": scenario,
-        "category": category,
-        "exclude_seen": exclude_seen,
-        "explain": explain,
-        "filter": item_filter,
-        "after": after,
-    }
     # What the call does not say is left to the scenario.
-    given = {name: value for name, value in values.items() if name in asked.query_params}
+    given = query.model_dump(exclude_unset=True)
     request = RecommendationRequest.model_construct(user_id=user_id, **given)
-    return await _answered(asked, edge, live, shown, request, "/query")
+    return await _answered(asked, request, "/query")
 
 
 @router.post(
@@ -123,10 +81,10 @@ async def get_recommendations(
     dependencies=shows,
     openapi_extra=body_of(RecommendationRequest, _EXAMPLE),
 )
-async def post_recommendations(request: Request, edge: EdgeDep, live: LiveDep, shown: ShownDep) -> Response:
+async def post_recommendations(request: Request) -> Response:
     """The best items for a user, a session or a cart, with all options."""
     wanted = parse_body(RecommendationRequest, await read_body(request))
-    return await _answered(request, edge, live, shown, wanted, "")
+    return await _answered(request, wanted, "")
 
 
 @router.post(
@@ -137,14 +95,13 @@ async def post_recommendations(request: Request, edge: EdgeDep, live: LiveDep, s
     dependencies=[Depends(scope("query", without_database=True))],
     openapi_extra=body_of(RecommendationBatch, _PAGE),
 )
-async def post_recommendations_batch(
-    request: Request, edge: EdgeDep, live: LiveDep, shown: ShownDep
-) -> Response:
+async def post_recommendations_batch(request: Request, edge: EdgeDep, live: LiveDep) -> Response:
     """Up to 1,000 requests at once; the results are in the same order.
 
     With `distinct`, as for several lists on one page, no item is in two of them: an item belongs to the list
     that pins it, else to the first that takes it, and the others take the next best.
     """
+    shown = get_shown(request)
     wanted = parse_body(RecommendationBatch, await read_body(request))
     places = [f"/requests/{place}" for place in range(len(wanted.requests))]
     following = await _following(edge, shown, wanted.requests, places)
@@ -163,10 +120,12 @@ async def post_recommendations_batch(
     return response
 
 
-async def _answered(
-    asked: Request, edge: Edge, live: Live, shown: Shown, request: RecommendationRequest, at: str
-) -> Response:
-    """The answer as it goes out, noted as shown."""
+async def _answered(asked: Request, request: RecommendationRequest, at: str) -> Response:
+    """The answer as it goes out, noted as shown.
+
+    What it needs is taken from the application: each dependency costs as much as reading a history.
+    """
+    edge, live, shown = get_edge(asked), get_live(asked), get_shown(asked)
     told = may_be_told(asked, request, at)
     (following,) = await _following(edge, shown, [request], [at])
     found = await _asked(edge, live, following.request, at)

@@ -7,6 +7,7 @@ from pydantic import Field
 from app.schemas.fields import Answer
 from app.schemas.interactions import StoredInteraction
 from app.schemas.recommendations import Recommendation
+from app.schemas.segments import Membership
 
 
 class RfmScores(Answer):
@@ -16,12 +17,6 @@ class RfmScores(Answer):
     group: str | None = Field(examples=["champions"])
     meaning: str | None = Field(examples=["bought lately, often and for much"])
     why: str | None = Field(description="Why there are none")
-
-
-class Membership(Answer):
-    kind: str = Field(examples=["kmeans"])
-    segment_id: str = Field(examples=["kmeans-3"])
-    name: str
 
 
 class Glance(Answer):

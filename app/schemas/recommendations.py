@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StrictBool, model_validator
+from pydantic import BaseModel, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from app.schemas.fields import Answer, Id, UserRef, Wire, bounded
@@ -130,6 +130,34 @@ class RecommendationRequest(ListSettings):
     @property
     def _places(self) -> int:
         return self.n if self.scenario is None or "n" in self.model_fields_set else MAX_N
+
+
+class ListQuery(BaseModel):
+    """What a list may be asked for in a query string."""
+
+    n: int = Field(10, ge=1, le=MAX_N, description="How many")
+    scenario: str | None = Field(
+        None,
+        max_length=256,
+        description="Placement whose settings count wherever the call says nothing else",
+    )
+    category: str | None = Field(
+        None, max_length=500, description='Only items under this path, e.g. "Shoes > Running"'
+    )
+    exclude_seen: bool | None = Field(
+        None,
+        description="Leave out what the user interacted with; default: yes, but what was bought "
+        "on an earlier day may return where the shop's customers buy again",
+    )
+    explain: bool = Field(False, description="Say why each item is recommended")
+    filter: str | None = Field(
+        None,
+        max_length=4000,
+        description='Only items that pass, e.g. `price <= 50 and not tags has "sale"`',
+    )
+    after: Id | None = Field(
+        None, description="`recommendation_id` of the list that this one goes on from, without repeats"
+    )
 
 
 class RecommendationBatch(Wire):

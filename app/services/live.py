@@ -28,6 +28,7 @@ from app.learning.artifacts import ArtifactError, is_stored, read_version
 from app.learning.version import ModelVersion
 from app.services.arrivals import Arrivals
 from app.services.catalogue import Catalogue
+from app.services.first_answer import when_reached
 from app.services.scenario_settings import ScenariosInForce
 
 log = structlog.get_logger(__name__)
@@ -103,7 +104,7 @@ class Live:
     async def following(self, poll_seconds: float) -> AsyncIterator[None]:
         """Load what is active, and follow changes until the block ends."""
         threadpool_limits(1)  # requests are small: more BLAS threads only take the cores from other workers
-        await to_thread.run_sync(self.start)
+        await when_reached(self.start)
         ended = asyncio.Event()
         task = asyncio.create_task(self._follow(poll_seconds, ended))
         try:

@@ -13,8 +13,8 @@ from app.services.customers import judge_customer
 from app.services.finite import finite
 from app.services.interactions import answer_of as event_of
 from app.services.live import Live
-from app.services.memberships import segments_of
 from app.services.predictions import foretell
+from app.services.segments import memberships
 
 AT_ONCE: Final = 2_000
 """Rows of a page: what is held in memory of somebody with a long history."""
@@ -60,7 +60,7 @@ def _learned(connection: Connection, live: Live, user_id: str) -> dict[str, Any]
     return {
         "model_version": customer.model.name,
         "as_of": rfc3339(customer.as_of),
-        "segments": segments_of(connection, customer),
+        "segments": memberships(connection, customer)[0],
         "predictions": foretell(customer),
         "features": {
             name: finite(value) for name, value in zip(table.names, table.values[0].tolist(), strict=True)

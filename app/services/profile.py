@@ -14,9 +14,9 @@ from app.services import interactions
 from app.services.customers import Customer, judge_customer
 from app.services.finite import finite
 from app.services.live import Live
-from app.services.memberships import segments_of
 from app.services.predictions import NOT_BOUGHT, foretell, missing_figures
 from app.services.recommend import recommend
+from app.services.segments import memberships
 from app.services.totals import total_up
 
 INTERACTIONS: Final = 20
@@ -78,7 +78,7 @@ def _learned(connection: Connection, customer: Customer) -> dict[str, Any]:
     }
     return {
         "rfm": _rfm(customer),
-        "segments": segments_of(connection, customer),
+        "segments": memberships(connection, customer)[0],
         "predictions": {
             name: {field: said[field] for field in _SHORT if field in said}
             for name, said in told.items()

@@ -13,7 +13,7 @@ from app.learning.customers.segmentation import OUTLIER, Segmentation
 from app.learning.customers.segments.rfm import Rfm
 from app.learning.customers.segments.rfm_groups import GROUPS
 from app.learning.customers.tastes import Tastes
-from app.services.customers import analytics_of, judge_customer
+from app.services.customers import Customer, analytics_of, judge_customer
 from app.services.live import Live
 from app.services.rule_matches import Matched, match_filters, matches_one
 
@@ -88,6 +88,19 @@ def get_segment(connection: Connection, live: Live, segment_id: str) -> dict[str
 def segments_of_user(connection: Connection, live: Live, user_id: str) -> dict[str, Any]:
     """The segments that a user is in by all events until now; raises NotFound, ModelNotReady."""
     customer = judge_customer(connection, live, user_id)
+    segments, unlike = memberships(connection, customer)
+    return {
+        "user_id": user_id,
+        "model_version": customer.model.name,
+        "as_of": rfc3339(customer.as_of),
+        "segments": segments,
+        "unlike_others": unlike,
+        "warnings": customer.warnings,
+    }
+
+
+def memberships(connection: Connection, customer: Customer) -> tuple[list[dict[str, Any]], list[str]]:
+    """The segments that a customer who was judged is in now, and the kinds of which no segment is like it."""
     analytics = customer.model.version.analytics
     segments: list[dict[str, Any]] = []
     unlike: list[str] = []
@@ -111,14 +124,7 @@ def segments_of_user(connection: Connection, live: Live, user_id: str) -> dict[s
     for rule in list_rules(connection):
         if matches_one(analytics, customer.judged, customer.attributes, rule.filter):
             segments.append(_membership(rule_id(rule.segment), RULE, rule.name) | {"filter": rule.filter})
-    return {
-        "user_id": user_id,
-        "model_version": customer.model.name,
-        "as_of": rfc3339(customer.as_of),
-        "segments": segments,
-        "unlike_others": unlike,
-        "warnings": customer.warnings,
-    }
+    return segments, unlike
 
 
 def model_of(analytics: Analytics, kind: str) -> Segmentation | Tastes | Rfm | None:

@@ -28,16 +28,8 @@ class Cluster:
             os.chown(folder, pwd.getpwnam(self._user).pw_uid, -1)
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        command: list[str | Path] = [
-            binaries / "initdb",
-            "-D",
-            folder / "data",
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "--no-sync",
-        ]
+        command: list[str | Path] = [binaries / "initdb", "-D", folder / "data", "-U", "postgres"]
+        command += ["-A", "trust", "--no-sync"]
         subprocess.run(command, check=True, capture_output=True, user=self._user, cwd="/")
 
     @property
@@ -90,7 +82,8 @@ class Cluster:
         """Kill one connection's process: the server ends all others and recovers."""
         if self._process is not None:
             lines = tree_below(self._process.pid)
-            backends = [pid for pid, line in lines.items() if "127.0.0.1" in line]
+            # As they call themselves: "postgres: USER DATABASE ADDRESS(PORT) …".
+            backends = [pid for pid, line in lines.items() if line.startswith("postgres: postgres ")]
             if backends:
                 _send(backends[len(backends) // 2], signal.SIGKILL)
             wait_for("PostgreSQL", self.answers, 60)

@@ -59,6 +59,11 @@ class Rounds:
         self._seed = seed
         self._run_id: str | None = None
 
+    @property
+    def url(self) -> str:
+        """Of the database."""
+        return self._service.url
+
     def play(self, fault: str | None = None) -> None:
         """One round with a fault (default: by chance)."""
         figures, chance, service = self.figures, self._chance, self._service
@@ -114,6 +119,7 @@ class Rounds:
 
     def _train(self) -> None:
         """Ask for a training, unless the one before still works."""
+        self._service.keep_trainers()
         if self._run_id is not None:
             run = self._service.run(self._run_id)
             if run["state"] in ("queued", "running"):

@@ -40,6 +40,7 @@ class Service:
         self.ports = [free_port() for _ in range(replicas)]
         self.artifacts = folder / "artifacts"
         self._workers = workers
+        self._trainers = trainers
         self._started = 0
         self._settings = {
             "DATABASE_URL": url,
@@ -93,6 +94,10 @@ class Service:
     def start_api(self, replica: int) -> None:
         self.apis[replica] = self._api(replica)
 
+    def keep_trainers(self) -> None:
+        """Start trainers again that ended because the database was away at their start, as compose does."""
+        self.trainers = [one if one.is_running() else self._trainer() for one in self.trainers]
+
     def train(self) -> str:
         """Ask for a training, unless one is queued; its id."""
         with self._client() as client:
@@ -136,7 +141,7 @@ class Service:
     def _api(self, replica: int) -> Process:
         self._started += 1
         arguments = ["serve", "--workers", str(self._workers), "--port", str(self.ports[replica])]
-        arguments += [] if self.embedded else ["--no-trainer"]
+        arguments += [] if self.embedded and self._trainers else ["--no-trainer"]
         return Process(self.folder, f"api-{replica}-{self._started}", *arguments, **self._settings)
 
     def _trainer(self) -> Process:

@@ -1,5 +1,6 @@
 """The database goes away, hangs, and comes back: asked in this process, on a server of our own."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,18 @@ def test_recommendations_go_on_without_the_database(server: tuple[Cluster, Path]
     wait_for("healing", lambda: not warned(client.get(ASKED, headers=known)), 5)
     assert client.get("/health/ready").json()["status"] == "ready"
     assert metric(client.get("/metrics", headers=known).text, "vitrine_database_reachable") == 1
+
+
+def test_a_worker_that_starts_meanwhile_waits(server: tuple[Cluster, Path], quick: None) -> None:
+    there, artifacts = server
+    there.kill()
+    began = threading.Timer(0.3, there.start)
+    began.start()
+    try:
+        with serving(there.url, artifacts, admin_key=ADMIN) as client:
+            assert not warned(client.get(ASKED, headers={"X-API-Key": ADMIN}))
+    finally:
+        began.join()
 
 
 def test_without_the_setting_they_fail(server: tuple[Cluster, Path], quick: None) -> None:

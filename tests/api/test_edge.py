@@ -1,0 +1,129 @@
+"""What the edge does with a database that is away, slow, or lost in the middle of a call."""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from app.api import edge as edge_module
+from app.api.edge import Edge
+from app.api.reach import PAUSE_SECONDS, DatabaseLost, Reach
+from app.core.errors import NotFound, Unavailable
+from app.db.session import Database
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ask(reach: Reach, error: Exception | None = None) -> None:
+    with reach.asking():
+        if error is not None:
+            raise error
+
+
+def test_one_call_asks_while_the_database_is_away() -> None:
+    clock = Clock()
+    reach = Reach(clock)
+    with pytest.raises(DatabaseLost):
+        ask(reach, DatabaseLost("away"))
+    clock.now += PAUSE_SECONDS / 2
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        ask(reach)  # not even asked
+    assert reach.silent_seconds == PAUSE_SECONDS / 2
+    clock.now += PAUSE_SECONDS
+    with reach.asking():  # this one asks; beside it nobody does
+        with pytest.raises(Unavailable):
+            ask(reach)
+        assert reach.silent_seconds > 0
+    ask(reach)
+    assert reach.silent_seconds == 0
+
+
+@pytest.mark.parametrize("error", [Unavailable("busy"), asyncio.CancelledError()])
+def test_an_attempt_without_a_verdict_leaves_it_to_the_next(error: Any) -> None:
+    clock = Clock()
+    reach = Reach(clock)
+    with pytest.raises(DatabaseLost):
+        ask(reach, DatabaseLost("away"))
+    clock.now += 2 * PAUSE_SECONDS
+    with pytest.raises(type(error)):
+        ask(reach, error)
+    assert reach.silent_seconds > 0
+    with pytest.raises(NotFound):
+        ask(reach, NotFound("no such user"))  # an answer all the same
+    assert reach.silent_seconds == 0
+
+
+class Counted:
+    """A function of a call that counts how often it began."""
+
+    def __init__(self, fails: int = 0) -> None:
+        self.began = 0
+        self._fails = fails
+
+    def __call__(self, connection: Connection) -> int:
+        self.began += 1
+        if self.began <= self._fails:
+            raise lost()
+        return int(connection.execute(text("SELECT 7")).scalar_one())
+
+
+def lost() -> DBAPIError:
+    return OperationalError("SELECT 7", {}, Exception("gone"), connection_invalidated=True)
+
+
+def test_a_lost_connection_is_replaced_once(database: Database) -> None:
+    at = Edge(database, 1)
+    for call in (at.read, at.scan, at.write):
+        once, twice = Counted(1), Counted(2)
+        assert asyncio.run(call(once)) == 7
+        assert once.began == 2
+        with pytest.raises(DatabaseLost):
+            asyncio.run(Edge(database, 1).scan(twice))
+        assert twice.began == 2
+
+
+def test_a_commit_without_an_answer_is_not_repeated(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commit(_self: Any, _connection: Any) -> None:
+        raise lost()
+
+    counted = Counted()
+    monkeypatch.setattr(type(database.engine.dialect), "do_commit", commit)
+    with pytest.raises(Unavailable):
+        asyncio.run(Edge(database, 1).write(counted))
+    assert counted.began == 1
+
+
+def test_waiting_for_a_thread_has_an_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge_module, "WAIT_SECONDS", 0.05)
+    at = Edge(database, 1)
+    held, released = threading.Event(), threading.Event()
+
+    def hold(_connection: Connection) -> None:
+        held.set()
+        released.wait(20)
+
+    async def crowd() -> list[Any]:
+        first = [asyncio.create_task(at.scan(hold)) for _ in range(database.pool_size)]
+        await asyncio.to_thread(held.wait, 20)
+        began = time.monotonic()
+        refused = await asyncio.gather(at.scan(Counted()), return_exceptions=True)
+        assert time.monotonic() - began < 5
+        released.set()
+        await asyncio.gather(*first)
+        return [*refused, await at.scan(Counted())]
+
+    refused, answered = asyncio.run(crowd())
+    assert isinstance(refused, Unavailable)
+    assert answered == 7
