@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories, InteractionLog, Occasions
 
@@ -77,25 +77,23 @@ def histories(
     `bought` tells which events are purchases: of an item that was bought, only these are its occasions.
     """
     decayed = strength if half_life is None else strength * np.exp2(-age_days / half_life)
-    total = coo_array((decayed, (row, item)), shape=shape, dtype=np.float32).tocsr()
-    total.sum_duplicates()
-    # The last interaction's age, by the same positions: order so that the smallest age is written last.
     flat = row.astype(np.int64) * shape[1] + item
+    # By entry, and within each from the oldest event to the last.
     order = np.lexsort((-age_days, flat))
-    last = np.ones(len(order), dtype=np.bool_)
-    last[:-1] = flat[order][1:] != flat[order][:-1]
-    ages = age_days[order][last]
-    keep = total.data > 0
-    data = np.log1p(total.data[keep]).astype(np.float32)
-    rows = np.repeat(np.arange(shape[0]), np.diff(total.indptr))[keep]
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
-    # Indices of the width that coo_array chose: wider ones would be copied by every product.
-    parts = (data, total.indices[keep], indptr.astype(total.indptr.dtype))
-    matrix = csr_array(parts, shape=shape)
+    flat = flat[order]
+    last = np.ones(len(flat), dtype=np.bool_)
+    last[:-1] = flat[1:] != flat[:-1]
+    ends = np.flatnonzero(last)
+    firsts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
+    total = np.add.reduceat(decayed[order], firsts) if len(ends) else np.empty(0, dtype=np.float32)
+    rows, columns = np.divmod(flat[ends], shape[1])
+    keep = total > 0
+    matrix = _csr(np.log1p(total[keep]), rows[keep], columns[keep], shape)
+    ages = age_days[order][ends]
     return Histories(
         matrix,
         ages[keep].astype(np.float32),
-        None if keep.all() else csr_array(total),
+        None if keep.all() else _csr(total, rows, columns, shape),
         occasions=_occasions(
             matrix,
             keep,
@@ -105,6 +103,19 @@ def histories(
             None if bought is None else bought[order],
         ),
     )
+
+
+def _csr(
+    data: NDArray[np.floating], rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]
+) -> csr_array:
+    """A matrix of entries in order of rows and columns; indices as narrow as they may be.
+
+    Wider ones than those of the other side would be copied by every product.
+    """
+    width = np.int32 if max(len(data), *shape) <= np.iinfo(np.int32).max else np.int64
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
+    parts = (data.astype(np.float32, copy=False), columns.astype(width), indptr.astype(width))
+    return csr_array(parts, shape=shape)
 
 
 def _occasions(

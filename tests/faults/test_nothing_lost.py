@@ -9,7 +9,8 @@ import pytest
 
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.rounds import Rounds
-from tests.faults.service import Service, prepare
+from tests.faults.service import prepare
+from tests.faults.warm import WarmService
 
 pytestmark = pytest.mark.processes
 
@@ -25,7 +26,7 @@ def played(request: pytest.FixtureRequest) -> Iterator[Rounds]:
             server = stack.enter_context(cluster())
             url = server.url
         prepare(url, plain=True)
-        service = Service(folder, url, workers=1, trainers=0)
+        service = WarmService(folder, url)
         stack.callback(service.close)
         service.wait_ready()
         yield Rounds(service, server, seed=5)
@@ -33,7 +34,7 @@ def played(request: pytest.FixtureRequest) -> Iterator[Rounds]:
 
 def test_what_was_acknowledged_is_there_once(played: Rounds) -> None:
     on_a_server = played.url.startswith("postgresql")
-    for fault in ("server", "backend") if on_a_server else ("api",):
+    for fault in ("server", "backend") if on_a_server else ("api", "api"):
         played.play(fault)
     assert played.figures.failures == []
     assert played.figures.acknowledged > 0
