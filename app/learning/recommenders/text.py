@@ -44,14 +44,15 @@ def plain(text: str) -> str:
     parts: list[str] = []
     place = 0
     silent = ""
+    last_end = text.rfind("-->")
     while (tag := _TAG.search(text, place)) is not None:
         if not silent:
             parts.append(text[place : tag.start()])
         place = tag.end()
         if tag.group() == "<!--":
-            end = text.find("-->", place)
             # A comment without an end is no comment: what follows would be lost.
-            place = place if end < 0 else end + 3
+            if place <= last_end:
+                place = text.find("-->", place) + 3
             continue
         name = (tag.group(2) or "").lower()
         if silent:

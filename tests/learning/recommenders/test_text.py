@@ -48,11 +48,12 @@ def test_descriptions_lose_their_markup(markup: str, text: str) -> None:
     assert list(words(plain(markup))) == text.split()
 
 
-@pytest.mark.parametrize("text", ["<a" * 25_000, "<" + "a" * 50_000, "<!--" * 12_500, "<script>" * 6_250])
-def test_hostile_markup_is_read_in_linear_time(text: str) -> None:
-    started = time.perf_counter()
-    plain(text)
-    assert time.perf_counter() - started < 1.0
+@pytest.mark.parametrize("piece", ["<a", "a", "<!--", "<!-- -->", "<script>"])
+def test_hostile_markup_is_read_in_linear_time(piece: str) -> None:
+    started = time.process_time()
+    plain("<" + piece * (500_000 // len(piece)))
+    # A second on a slow machine; were it quadratic, minutes.
+    assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize("text", ["", " ", "🙂🎉", "👨‍👩‍👧", "🇩🇪", "\u200b", "\ufeff", "\ud800", "—!?"])
