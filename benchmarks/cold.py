@@ -92,7 +92,7 @@ def _situations(dataset: Dataset) -> Iterator[tuple[str, Dataset, _Newcomers]]:
     found = _newcomers(dataset, fifth)
     others = log.where(~np.isin(log.subject, found.users))
     yield "any users, left out", dataset.with_log(others, dataset.as_of), found
-    yield "any users, known items in", dataset.with_log(_joined([others, found.first]), dataset.as_of), found
+    yield "any users, known items in", dataset.with_log(_joined(others, found.first), dataset.as_of), found
     if log.occurred_at[0] < log.occurred_at[-1]:
         before = time_split(dataset).train
         new = np.bincount(before.log.subject, minlength=dataset.n_users) == 0
@@ -115,10 +115,9 @@ def _users(name: str, dataset: Dataset, search_seconds: float) -> None:
         say(note)
 
 
-def _joined(logs: list[InteractionLog]) -> InteractionLog:
-    columns = {name: np.concatenate([getattr(log, name) for log in logs]) for name in vars(logs[0])}
-    joined = InteractionLog(**columns)
-    return joined.where(np.argsort(joined.occurred_at, kind="stable").astype(np.int64))
+def _joined(one: InteractionLog, other: InteractionLog) -> InteractionLog:
+    both = one.joined(other)
+    return both.where(np.argsort(both.occurred_at, kind="stable").astype(np.int64))
 
 
 def _line(

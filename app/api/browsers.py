@@ -11,6 +11,7 @@ from app.services.explain import impersonal
 from app.services.recommend import UNKNOWN_USER
 from app.services.shop_rules import ShopRules
 
+_OF_COST: Final = frozenset({"cost", "margin"})
 _OF_HISTORY: Final = frozenset({"buy_again", "recent"})
 """Sources whose items are the person's own history."""
 
@@ -23,8 +24,8 @@ def may_be_told(request: Request, wanted: RecommendationRequest, at: str) -> boo
     """
     if not access_of(request).public:
         return True
-    if "cost" in wanted.fields or "cost" in ShopRules.of(wanted, at).fields:
-        raise Forbidden("A key for browsers may not read or filter by 'cost'.")
+    if "cost" in wanted.fields or not _OF_COST.isdisjoint(ShopRules.of(wanted, at).fields):
+        raise Forbidden("A key for browsers may not read or filter by 'cost', nor by the margin.")
     named = [wanted.user_id] if wanted.user_id is not None else []
     told = speaks_for(request, named) if named else True
     told = told and (wanted.session is None or wanted.session.session_id is None)
@@ -51,7 +52,8 @@ def as_told(request: Request, found: dict[str, Any], told: bool) -> dict[str, An
     if not told:
         items = [_untold(item) for item in items]
         warnings = [warning for warning in warnings if warning != UNKNOWN_USER]
-    return found | {"items": items, "warnings": warnings}
+    shown = {name: value for name, value in found.items() if name != "effects"}
+    return shown | {"items": items, "warnings": warnings}
 
 
 def _without_cost(item: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from app.schemas.fields import Answer, Id, UserRef, Wire, bounded
 from app.schemas.interactions import Event
-from app.schemas.shop_rules import Boost, Cap, ItemFilter, Parameters, Pin
+from app.schemas.shop_rules import Boost, Cap, ItemFilter, Parameters, Pin, Value
 
 MAX_N = 500
 Count = Annotated[int, Field(ge=1, le=MAX_N, strict=True)]
@@ -85,6 +85,11 @@ class ListSettings(Wire):
         description="If too few items pass the filter: a shorter list, or filled with others of the category",
     )
     boost: list[Boost] = Field(default=[], max_length=20, description="What counts more or less")
+    value: Value | None = Field(
+        None,
+        description="Moves up what is worth more to the shop; the answer says in `effects` what that did",
+        examples=[{"field": "margin", "weight": 0.3}],
+    )
     pins: list[Pin] = Field(default=[], max_length=50, description="Items that have their place")
     caps: list[Cap] = Field(default=[], max_length=10, description="At most so many of a kind")
     diversity: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
@@ -213,6 +218,20 @@ class Recommendation(Answer):
     item: dict[str, Any] | None = None
 
 
+class ValueEffect(Answer):
+    field: str
+    mean: float | None = Field(description="Of the field over the items of the list that have it")
+    mean_without: float | None = Field(description="Of the list as it would be without `value`")
+    relevance: float | None = Field(
+        description="Sum of the list's scores before `value` moved them, divided by the sum of the scores of "
+        "the list without it; null where nothing has a score"
+    )
+
+
+class Effects(Answer):
+    value: ValueEffect
+
+
 class Recommendations(Answer):
     recommendation_id: str
     model_version: str | None = Field(description="null before the first training")
@@ -220,6 +239,7 @@ class Recommendations(Answer):
     scenario: str | None = Field(description="Whose settings were used; null: the defaults")
     items: list[Recommendation]
     warnings: list[str] = []
+    effects: Effects | None = Field(default=None, description="Only where the list has a `value`")
 
 
 class RecommendationsBatch(Answer):

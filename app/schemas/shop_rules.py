@@ -71,6 +71,18 @@ class Boost(Wire):
     )
 
 
+class Value(Wire):
+    """By what the items are worth to the shop, and how much that counts."""
+
+    field: Annotated[str, StringConstraints(pattern=r"^(margin|price|attributes\..+)$", max_length=500)] = (
+        Field(description="margin (price less cost), price, or attributes.NAME where it is a number")
+    )
+    weight: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
+        description="The score is multiplied by 1 + weight x (2 x percentile - 1), with the percentile of "
+        "the field among the items that can be bought; what lacks it is not moved"
+    )
+
+
 class Pin(Wire):
     position: Annotated[int, Field(ge=1, le=500, strict=True)] = Field(description="Rank, from 1")
     item_id: Id

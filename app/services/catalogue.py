@@ -133,6 +133,20 @@ class Catalogue:
         ranked = sorted(chosen.tolist(), key=lambda at: (offered[at], self.external_ids[at]))
         return ranked[:n]
 
+    def newness(self, allowed: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """1 / place of each allowed item by the time it was offered, the latest first, else 0, `(n,)`.
+
+        Items offered at the same time share a place.
+        """
+        chosen = np.flatnonzero(allowed)
+        offered = -self._since[chosen]
+        order = np.argsort(offered, kind="stable")
+        first = np.diff(offered[order], prepend=0) != 0
+        first[:1] = True
+        scores = np.zeros(len(allowed), dtype=np.float32)
+        scores[chosen[order]] = 1 / (1 + np.maximum.accumulate(np.where(first, np.arange(len(order)), 0)))
+        return scores
+
     @property
     def since(self) -> NDArray[np.int64]:
         """Time from which each item is (or was first) offered, ms since the epoch, `(n,)`."""

@@ -15,7 +15,7 @@ from app.db.queries.users import user_key
 from app.db.rows import AnyRow
 from app.db.tables import items
 from app.learning.dataset import DAY_MS, Histories
-from app.schemas.recommendations import SessionContext
+from app.schemas.recommendations import SessionContext, SessionEvent
 from app.services.live import LiveModel
 
 MAX_TIES = 200
@@ -75,14 +75,23 @@ def read_events(
     if session is not None and session.session_id is not None:
         # What the user did in this session is there already.
         _take(events, interactions.recent_of_session(connection, session.session_id, MAX_EVENTS, key))
-    given = [(event.item_id, event.event) for event in session.events] if session is not None else []
-    given += [(item_id, "add_to_cart") for item_id in cart]
+    given = [(event.item_id, event.event, at) for event, at in told_now(session, now)]
+    given += [(item_id, "add_to_cart", now) for item_id in cart]
     if given:
-        keys = keys_by_external_id(connection, items, sorted({item_id for item_id, _ in given}))
-        for item_id, name in given:
+        keys = keys_by_external_id(connection, items, sorted({item_id for item_id, _, _ in given}))
+        for item_id, name, at in given:
             if item_id in keys:
-                events.add(keys[item_id], name, now)
+                events.add(keys[item_id], name, at)
     return events
+
+
+def told_now(session: SessionContext | None, now: int) -> list[tuple[SessionEvent, int]]:
+    """The events that a request tells of its visit, oldest first, each with a moment of its own.
+
+    They come without times, and models weigh by time: the last is of now, each before it a millisecond older.
+    """
+    told = session.events if session is not None else []
+    return list(zip(told, range(now - len(told) + 1, now + 1), strict=True))
 
 
 def history_of(events: Events, model: LiveModel, with_newer: bool = True) -> Histories:

@@ -17,9 +17,16 @@ from sqlalchemy import Connection
 
 from app.db.queries.items import changed_fields
 from app.db.rows import AnyRow
-from app.learning.filtering.columns import Column, ListColumn, Mask, NumberColumn, grown
+from app.learning.filtering.columns import Column, ListColumn, Mask, NumberColumn, Numbers, TextColumn, grown
 from app.learning.filtering.conditions import Condition
-from app.learning.filtering.item_fields import ATTRIBUTES, attribute_names, attribute_of, column_for
+from app.learning.filtering.item_fields import (
+    ATTRIBUTES,
+    attribute_names,
+    attribute_of,
+    column_for,
+    margin_of,
+)
+from app.learning.ranking.worth import percentiles
 
 MOST_ATTRIBUTES: Final = 64
 """Columns of attributes that are kept, the ones asked for last."""
@@ -27,8 +34,11 @@ MOST_NAMES: Final = 10_000
 """Names of attributes that are known; where there are more, any name may be one."""
 _MOST_MASKS: Final = 64
 """Answers of filters that are kept while nothing that they read changes."""
+_MOST_WORTHS: Final = 16
+"""Fields whose percentiles are kept, the ones asked for last."""
 _PATHS: Final = "categories"
-_STORED: Final = {"item_id": "external_id"}
+_CURRENCY: Final = "currency"
+_STORED: Final = {"item_id": ("external_id",), "margin": ("price", "cost")}
 Positions = Callable[[NDArray[np.int64]], NDArray[np.int64]]
 
 
@@ -42,6 +52,17 @@ class Held:
     """Another one after each change; 0: nothing was read."""
     written: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
     """Positions whose row was read."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What items are worth by a field, `(n,)`: NaN where that is unknown."""
+
+    values: Numbers
+    percentiles: Numbers
+    """Among the items that can be bought; the median where the value is unknown."""
+    is_other: bool
+    """Whether items have the field, but none of them as a number."""
 
 
 @dataclass
@@ -66,6 +87,7 @@ class ItemColumns:
         self._names = _Names()
         self._changes = 0
         self._masks: OrderedDict[Condition, tuple[tuple[int, ...], Mask]] = OrderedDict()
+        self._worths: OrderedDict[str, tuple[tuple[int, ...], Mask, Worth]] = OrderedDict()
 
     def changed(self) -> None:
         """The categories, which the catalogue writes itself, are others now; called under its lock."""
@@ -107,6 +129,37 @@ class ItemColumns:
             while len(self._masks) > _MOST_MASKS:
                 self._masks.popitem(last=False)
         return mask
+
+    def worth(self, connection: Connection, name: str, among: Mask, seen: int) -> Worth:
+        """What items are worth by a number, and their percentiles `among` some; not to be written to.
+
+        Money in another currency than most of them have is unknown. `seen` is as for `passing`.
+        """
+        held = self.held(connection, worth_fields(name), seen)
+        n = len(among)
+        with self._lock:
+            stamp = tuple(held[one].version for one in sorted(held))
+            kept = self._worths.get(name)
+            if kept is not None and kept[0] == stamp and np.array_equal(kept[1], among):
+                self._worths.move_to_end(name)
+                return kept[2]
+            for one in held.values():
+                one.column.grow(n)
+            column = held[name].column
+            values = np.full(n, np.nan) if isinstance(column, TextColumn) else column.numbers()[:n].copy()
+            values[np.isinf(values)] = np.nan
+            is_other = bool(column.known().any()) and bool(np.isnan(values).all())
+            currencies = held[_CURRENCY].column if _CURRENCY in held else None
+            if isinstance(currencies, TextColumn):
+                known = grown(among & ~np.isnan(values), currencies.n, False)[: currencies.n]
+                values[~currencies.commonest(known)[:n]] = np.nan
+        found = Worth(values, percentiles(values, among), is_other)
+        with self._lock:
+            self._worths[name] = (stamp, among, found)
+            self._worths.move_to_end(name)
+            while len(self._worths) > _MOST_WORTHS:
+                self._worths.popitem(last=False)
+        return found
 
     def groups(self, held: Held, places: Sequence[int]) -> list[list[int]]:
         """Codes of the values of some items in a column that is up to date; none for an unknown value."""
@@ -156,7 +209,8 @@ class ItemColumns:
         if not stale and not with_names:
             return
         after = min([one.revision for one in stale.values()] + ([self._names.revision] if with_names else []))
-        sources = sorted({_source(name) for name in stale} | ({"attributes"} if with_names else set()))
+        needed = {source for name in stale for source in _sources(name)}
+        sources = sorted(needed | ({"attributes"} if with_names else set()))
         rows = list(changed_fields(connection, sources, after))
         keys = np.array([row.id for row in rows], dtype=np.int64)
         with self._lock:
@@ -203,15 +257,22 @@ class ItemColumns:
             del self._held[name]
 
 
-def _source(name: str) -> str:
-    return "attributes" if name.startswith(ATTRIBUTES) else _STORED.get(name, name)
+def worth_fields(name: str) -> set[str]:
+    """Fields that are read to say what items are worth by one of them."""
+    return {name} if name.startswith(ATTRIBUTES) else {name, _CURRENCY}
+
+
+def _sources(name: str) -> tuple[str, ...]:
+    return ("attributes",) if name.startswith(ATTRIBUTES) else _STORED.get(name, (name,))
 
 
 def _values(name: str, rows: Sequence[AnyRow]) -> list[Any]:
-    source = _source(name)
     if name.startswith(ATTRIBUTES):
         inner = name.removeprefix(ATTRIBUTES)
         return [attribute_of(row.attributes, inner) for row in rows]
+    if name == "margin":
+        return [margin_of(row.price, row.cost) for row in rows]
+    (source,) = _sources(name)
     return [getattr(row, source) for row in rows]
 
 

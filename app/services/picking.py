@@ -1,8 +1,9 @@
 """From scores to a list: the best first, then what is popular and new, by the rules of the shop."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,7 @@ class Scored:
             inside = came < n_items
             self.positions = np.concatenate([self.positions, came[inside]])
             values = np.concatenate([values, lent[0, inside]])
+        self._plain = values
         self.values = rules.boosted(values, self.positions)
         content = model.version.recommenders.get("content")
         self.similarities: csr_array | None = content.similarities if isinstance(content, Content) else None
@@ -71,6 +73,12 @@ class Scored:
         ]
         self._n_known = combined.shape[1]
         self._sources: dict[int, str] = {}
+
+    def by(self, rules: AppliedRules) -> Self:
+        """The same by other boosts."""
+        other = copy(self)
+        other.values = rules.boosted(self._plain, self.positions)
+        return other
 
     def in_order(self, allowed: Mask, minimum: float, first: int) -> Iterator[tuple[int, float]]:
         """Indexes and scores of allowed items, the best first, of equals the one with the lower id first."""
@@ -183,15 +191,22 @@ class Picking:
 
         With `sources` only of these; what is trending comes first where they name it.
         """
-        catalogue = self._live.catalogue
         wanted = ("popular", "latest") if sources is None else sources
         for source, scores_of in (("trending", trending_scores), ("popular", popular_scores)):
             if self.missing > 0 and source in wanted:
                 scores = self._rules.boosted(scores_of(connection, self._live)[: len(allowed)])
                 self._fill_by(source, scores, allowed)
         if self.missing > 0 and "latest" in wanted:
-            latest = one_by_one(lambda n: catalogue.newest(allowed, n), self.missing)
+            latest = one_by_one(self._newest(allowed), self.missing)
             self._take((Pick(position, 0.0, "latest") for position in latest), allowed)
+
+    def _newest(self, allowed: Mask) -> Callable[[int], list[int]]:
+        """The `n` newest; where value moves items, by 1 / place so that it counts as it does for scores."""
+        catalogue, moves = self._live.catalogue, self._rules.moves
+        if moves is None:
+            return lambda n: catalogue.newest(allowed, n)
+        scores = (catalogue.newness(allowed) * moves[: len(allowed)]).astype(np.float32)
+        return lambda n: [position for position, _ in catalogue.best(scores, allowed, n)]
 
     def _fill_by(self, source: str, scores: Scores, allowed: Mask) -> None:
         free = allowed[: len(scores)]

@@ -24,6 +24,7 @@ from app.services.live import Live, LiveModel
 from app.services.picking import Mask, Pick, Picking, Scored
 from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned
 from app.services.topic import NO_ITEMS, Topic, about_items, about_person, names_items
+from app.services.value_effects import effects_of
 
 NO_MODEL = "No model is trained yet: this is what is popular and new."
 UNKNOWN_USER = "The user is unknown: this is not personal."
@@ -59,7 +60,7 @@ def recommend(
     may_come, warnings = _allowed(connection, live, request, now)
     if page is not None:
         page.leave_out(may_come)
-    rules = AppliedRules(connection, live.catalogue.columns, wanted, seen)
+    rules = AppliedRules(connection, live.catalogue, wanted, seen, now)
     warnings += rules.warnings
     if request.user_id is not None:
         _leave_out(live, may_come, corrected_items_of(connection, request.user_id, exclude_seen))
@@ -86,13 +87,17 @@ def recommend(
         warnings.append(NO_MODEL)
     pins, unfit = _pins(connection, live, request, may_be_pinned, scored)
     warnings += unfit
+    without: list[Pick] = []
+    if request.value is not None:
+        unmoved = rules.without_value()
+        plain = None if scored is None else scored.by(unmoved)
+        picking = Picking(live, unmoved, pins, request.n)
+        _pick_all(connection, picking, request, topic, plain, unmoved, may_come.copy())
+        without = picking.picks
     picking = Picking(live, rules, pins, request.n)
-    _pick(connection, picking, request, topic, scored, rules.only_passing(may_come))
-    short = picking.missing
-    if short > 0 and rules.passing is not None and request.fallback == "relax":
-        _pick(connection, picking, request, topic, scored, may_come)
-        if picking.missing < short:
-            warnings.append(RELAXED.format(request.n - short))
+    short = _pick_all(connection, picking, request, topic, scored, rules, may_come)
+    if picking.missing < short:
+        warnings.append(RELAXED.format(request.n - short))
     if picking.missing > 0 and has_rules(request):
         warnings.append(SHORTER)
     picks = picking.picks
@@ -104,7 +109,7 @@ def recommend(
         positions, sources = [pick.position for pick in told], [pick.source for pick in told]
         found = explain(connection, live, model, topic.blend, topic.events, topic.history, positions, sources)
         reasons = dict(zip(positions, found, strict=True))
-    return {
+    answer: dict[str, Any] = {
         "recommendation_id": str(uuid4()),
         "model_version": model.name if model else None,
         "as_of": rfc3339(now),
@@ -112,6 +117,9 @@ def recommend(
         "items": _answers(connection, live, picks, request, reasons),
         "warnings": warnings,
     }
+    if request.value is not None:
+        answer["effects"] = effects_of(rules, request.value.field, picks, without)
+    return answer
 
 
 def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[str, Any]:
@@ -191,6 +199,23 @@ def _pins(
         else:
             warnings.append(f"The pinned item '{item_id}' may not be shown now.")
     return found, warnings
+
+
+def _pick_all(
+    connection: Connection,
+    picking: Picking,
+    request: RecommendationRequest,
+    topic: Topic | None,
+    scored: Scored | None,
+    rules: AppliedRules,
+    may_come: Mask,
+) -> int:
+    """The whole list; how many places what passes the filter left open, before others filled them."""
+    _pick(connection, picking, request, topic, scored, rules.only_passing(may_come))
+    short = picking.missing
+    if short > 0 and rules.passing is not None and request.fallback == "relax":
+        _pick(connection, picking, request, topic, scored, may_come)
+    return short
 
 
 def _pick(

@@ -1,6 +1,7 @@
 """What the shop asks of one list: understood before anything is read, then applied to the catalogue."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,17 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from app.learning.filtering.columns import Mask, grown
+from app.core.errors import InputError, InvalidInput
+from app.learning.filtering.columns import Mask, Numbers, grown
 from app.learning.filtering.conditions import Condition
 from app.learning.filtering.item_fields import field_named
 from app.learning.filtering.tree import Field
 from app.learning.ranking.caps import Caps
+from app.learning.ranking.worth import moves
 from app.schemas.recommendations import RecommendationRequest
-from app.services.item_columns import Held, ItemColumns
+from app.schemas.shop_rules import Value
+from app.services.catalogue import Catalogue
+from app.services.item_columns import Held, Worth, worth_fields
 from app.services.item_filters import Filters
 from app.services.live import Live
 
 Floats = NDArray[np.float32]
+NO_VALUES = "No item that can be bought has a number in '{}': value has no effect."
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,12 @@ class ShopRules:
     filter: Condition | None
     boosts: list[tuple[Condition, float]]
     caps: list[tuple[str, int]]
+    value: Value | None = None
+    refuses_at: str | None = None
+    """Where in the request `value` is refused if its field holds no numbers; None: that is a warning.
+
+    A change of an item must not empty the page of a scenario.
+    """
 
     @classmethod
     def of(cls, request: RecommendationRequest, at: str = "") -> "ShopRules":
@@ -39,27 +51,36 @@ class ShopRules:
             for place, boost in enumerate(request.boost)
         ]
         filters.end()
-        return cls(wanted, boosts, [(field_named(Field(cap.field)), cap.at_most) for cap in request.caps])
+        caps = [(field_named(Field(cap.field)), cap.at_most) for cap in request.caps]
+        refuses_at = f"{at}/value/field" if request.scenario is None else None
+        return cls(wanted, boosts, caps, request.value, refuses_at)
 
     @property
     def fields(self) -> set[str]:
         conditions = [condition for condition, _ in self.boosts]
         conditions += [] if self.filter is None else [self.filter]
-        return {name for name, _ in self.caps}.union(*(condition.fields for condition in conditions))
+        named = {name for name, _ in self.caps}
+        named |= set() if self.value is None else worth_fields(self.value.field)
+        return named.union(*(condition.fields for condition in conditions))
 
 
 def reads_much(live: Live, request: RecommendationRequest, at: str = "") -> bool:
     """Whether a request names fields of items that this process has not read yet; raises InvalidInput."""
-    if request.filter is None and not request.boost and not request.caps:
+    if request.filter is None and not request.boost and not request.caps and request.value is None:
         return False
     return not live.catalogue.columns.ready(ShopRules.of(request, at).fields)
 
 
 class AppliedRules:
-    """The rules of a request over the items as they are now."""
+    """The rules of a request over the items as they are at a moment.
 
-    def __init__(self, connection: Connection, columns: ItemColumns, rules: ShopRules, seen: int) -> None:
-        self._columns = columns
+    Raises InvalidInput for a value by a field that holds no numbers.
+    """
+
+    def __init__(
+        self, connection: Connection, catalogue: Catalogue, rules: ShopRules, seen: int, now: int
+    ) -> None:
+        self._columns = columns = catalogue.columns
         self.passing: Mask | None = None
         """Which items pass the filter; None: all do."""
         if rules.filter is not None:
@@ -74,8 +95,32 @@ class AppliedRules:
         names = [name for name, _ in rules.caps]
         held = columns.held(connection, names, seen) if names else {}
         self._capped: list[Held] = [held[name] for name in names]
-        self.caps = Caps([most for _, most in rules.caps])
+        self._at_most = [most for _, most in rules.caps]
+        self.caps = Caps(self._at_most)
         self.warnings = columns.unknown_attributes(rules.fields)
+        self.worth: Worth | None = None
+        self.moves: Numbers | None = None
+        """By what the value of each item multiplies its score, `(n,)`; None: nothing is moved."""
+        self._unmoved = self._factors
+        if rules.value is not None:
+            field, available = rules.value.field, catalogue.available(now)
+            self.worth = columns.worth(connection, field, available, seen)
+            if self.worth.is_other and rules.refuses_at is not None:
+                said = f"'{field}' is no number in any item"
+                raise InvalidInput(f"{said}.", [InputError(rules.refuses_at, "value_field", said)])
+            if np.isnan(self.worth.values[available]).all():
+                self.warnings.append(NO_VALUES.format(field))
+            self.moves = moves(self.worth.percentiles, rules.value.weight)
+            n = len(self.moves)
+            boosts = np.ones(n) if self._factors is None else self._factors
+            self._factors = grown(boosts, n, 1.0).copy()
+            self._factors[:n] *= self.moves
+
+    def without_value(self) -> "AppliedRules":
+        """The same for another list, in which the value moves nothing."""
+        other = copy(self)
+        other._factors, other.moves, other.caps = self._unmoved, None, Caps(self._at_most)
+        return other
 
     def only_passing(self, allowed: Mask) -> Mask:
         """The allowed items that pass, an array of its own."""

@@ -17,7 +17,7 @@ from app.core.telemetry import RECOMMENDED, WITHOUT_DATABASE
 from app.learning.filtering.columns import Mask
 from app.schemas.recommendations import RecommendationRequest
 from app.services.explain import impersonal
-from app.services.histories import Events
+from app.services.histories import Events, told_now
 from app.services.live import Live, LiveModel
 from app.services.picking import Pick, Picking, Scored
 from app.services.recommend import NO_MODEL, SHORTER
@@ -110,7 +110,7 @@ class _Away:
         if reads_much(live, request, at):
             raise Unavailable(_NOT_READ)
         # Of revision -1 nothing is newer: what was read before counts as it is.
-        rules = AppliedRules(_NOWHERE, live.catalogue.columns, ShopRules.of(request, at), -1)
+        rules = AppliedRules(_NOWHERE, live.catalogue, ShopRules.of(request, at), -1, now)
         warnings = [
             AWAY.format(rfc3339(now if model is None else model.version.as_of)),
             *said,
@@ -172,9 +172,9 @@ class _Away:
     def _events(self, request: RecommendationRequest, given: dict[str, int], now: int) -> Events:
         """What the request says of the person."""
         events = self._cart(request, given, now)
-        for event in request.session.events if request.session is not None else []:
+        for event, at in told_now(request.session, now):
             if event.item_id in given:
-                events.add(int(self._live.catalogue.keys[given[event.item_id]]), event.event, now)
+                events.add(int(self._live.catalogue.keys[given[event.item_id]]), event.event, at)
         return events
 
     def _cart(self, request: RecommendationRequest, given: dict[str, int], now: int) -> Events:

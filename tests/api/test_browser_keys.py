@@ -114,7 +114,13 @@ def test_lists_that_would_be_a_history_are_refused(plain: Shop, asked: dict[str,
 
 @pytest.mark.parametrize(
     "asked",
-    [{"fields": ["title", "cost"]}, {"filter": "cost > 3"}, {"boost": [{"filter": "cost > 3", "weight": 9}]}],
+    [
+        {"fields": ["title", "cost"]},
+        {"filter": "cost > 3"},
+        {"filter": "margin > 3"},
+        {"boost": [{"filter": "cost > 3", "weight": 9}]},
+        {"value": {"field": "margin", "weight": 0.1}},
+    ],
 )
 def test_what_goods_cost_the_shop_is_not_for_pages(plain: Shop, asked: dict[str, Any]) -> None:
     assert plain.ask(plain.backend, **asked).status_code == 200
@@ -122,7 +128,8 @@ def test_what_goods_cost_the_shop_is_not_for_pages(plain: Shop, asked: dict[str,
 
 
 def test_a_scenario_does_not_tell_more(plain: Shop) -> None:
-    settings = {"explain": True, "fields": ["title", "cost"], "exclude_seen": False, "n": 50}
+    settings: dict[str, Any] = {"explain": True, "fields": ["title", "cost"], "exclude_seen": False, "n": 50}
+    settings["value"] = {"field": "margin", "weight": 0.1}
     admin = {"X-API-Key": plain.admin}
     saved = plain.client.put("/v1/scenarios/again", json={"settings": settings}, headers=admin)
     assert saved.status_code in (200, 201), saved.text
@@ -134,6 +141,7 @@ def test_a_scenario_does_not_tell_more(plain: Shop) -> None:
     assert [item["item_id"] for item in items] == [item["item_id"] for item in others]
     assert all(set(item["item"]) == {"title", "cost"} for item in items)
     assert all(set(item["item"]) == {"title"} for item in others)
+    assert ("effects" in told.json(), "effects" in untold.json()) == (True, False)
 
 
 @pytest.mark.parametrize("source", ["buy_again", "recent"])

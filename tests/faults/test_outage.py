@@ -64,6 +64,8 @@ def test_recommendations_go_on_without_the_database(server: tuple[Cluster, Path]
     known = {"X-API-Key": key}
     asked = {"item_ids": ["i01"], "session": {"events": [{"item_id": "i02", "event": "view_item"}]}, "n": 4}
     before = client.post("/v1/recommendations", json=asked, headers=known).json()
+    valued = asked | {"value": {"field": "attributes.points", "weight": 0.5}}
+    assert "effects" in client.post("/v1/recommendations", json=valued, headers=known).json()
     assert not warned(client.get(ASKED, headers=known))
     there.kill()
     try:
@@ -80,6 +82,11 @@ def test_recommendations_go_on_without_the_database(server: tuple[Cluster, Path]
         shown = [item["item_id"] for result in results for item in result["items"]]
         assert len(shown) == len(set(shown))
         # What the shop has ruled and this process has not read is not passed over.
+        moved = client.post("/v1/recommendations", json=valued, headers=known)
+        assert warned(moved)
+        assert "effects" not in moved.json()
+        unread = asked | {"value": {"field": "margin", "weight": 0.5}}
+        assert_problem(client.post("/v1/recommendations", json=unread, headers=known), 503, "unavailable")
         filtered = asked | {"filter": "price <= 50"}
         assert_problem(client.post("/v1/recommendations", json=filtered, headers=known), 503, "unavailable")
         placed = asked | {"scenario": "home"}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from app.db.queries.items import changed_fields
 from app.db.rows import AnyRow
 from app.db.session import Database
+from app.learning.ranking.worth import percentiles
 from app.services import item_columns as module
 from app.services.catalogue import Catalogue
 from app.services.item_filters import Filters
@@ -83,6 +84,44 @@ def test_changes_count_at_once(database: Database) -> None:
         delete_item(connection, "a")
     put(database, "a", attributes={"size": 2})
     assert passing(catalogue, database, "attributes.size = 2 and tags missing") == {"a"}
+
+
+def test_percentiles_are_made_once_for_each_change(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where availability alone changes; of currencies that are as common the first by name counts."""
+    made: list[int] = []
+
+    def counted(values: Any, among: Any) -> Any:
+        made.append(len(values))
+        return percentiles(values, among)
+
+    monkeypatch.setattr(module, "percentiles", counted)
+    put(database, "a", price=3.0, cost=1.0, currency="USD")
+    put(database, "b", price=9.0, cost=1.5, currency="EUR")
+    put(database, "c", price=5.0, cost=1.0)
+    catalogue = Catalogue()
+
+    def margins(*gone: int) -> tuple[list[float], list[float]]:
+        with database.read() as connection:
+            seen = catalogue.refresh(connection)
+            among = np.ones(len(catalogue), dtype=np.bool_)
+            among[list(gone)] = False
+            found = catalogue.columns.worth(connection, "margin", among, seen)
+        return np.nan_to_num(found.values, nan=-1).tolist(), found.percentiles.tolist()
+
+    for _ in range(2):
+        assert margins() == ([-1, 7.5, 4], [0.5, 0.75, 0.25])
+    assert len(made) == 1
+    for _ in range(2):
+        assert margins(1) == ([2, -1, 4], [0.25, 0.5, 0.75]), "the euros cannot be bought"
+    assert len(made) == 2
+    patch(database, "c", cost=4.0)
+    put(database, "d", price=8.0, cost=0.0, currency="EUR")
+    for _ in range(2):
+        assert margins() == ([-1, 7.5, 1, 8], [0.5, 0.5, 1 / 6, 5 / 6])
+    assert len(made) == 3
+    assert catalogue.columns.ready(["margin", "currency"])
 
 
 def test_times_and_ids(database: Database) -> None:

@@ -63,6 +63,15 @@ class TextColumn:
         # The code of the unknown, -1, reads the last entry.
         return np.asarray(np.append(table, False)[codes])
 
+    def commonest(self, among: Mask) -> Mask:
+        """Items with the text that most `among` have, of equals the first by name, or with none, `(n,)`."""
+        codes = self._codes[: self.n]
+        counts = np.bincount(codes[among & (codes >= 0)], minlength=len(self.dictionary))
+        most = np.flatnonzero(counts == counts.max(initial=1)).tolist()
+        if not most:
+            return np.ones(self.n, dtype=np.bool_)
+        return np.asarray((codes < 0) | (codes == min(most, key=lambda code: str(self.dictionary[code]))))
+
     @property
     def entries(self) -> int:
         """How many values there are, over all items."""

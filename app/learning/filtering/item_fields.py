@@ -21,6 +21,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "group_id": "text",
     "price": "number",
     "cost": "number",
+    "margin": "number",
     "available_from": "date",
     "expires_at": "date",
     "created_at": "date",
@@ -54,6 +55,11 @@ def column_for(name: str) -> Column:
     if kind in ("number", "date"):
         return NumberColumn()
     return TextColumn() if kind == "text" else ListColumn()
+
+
+def margin_of(price: float | None, cost: float | None) -> float | None:
+    """What a sale of the item brings above its cost, to the millionth; None where either is unknown."""
+    return None if price is None or cost is None else round(price - cost, 6)
 
 
 def attribute_of(attributes: Mapping[str, Any], name: str) -> Any:

@@ -17,8 +17,8 @@ Model = Linear | Trees | Mean
 Fit = Callable[[Floats, Any, np.random.Generator], Model]
 
 _TREE: Final = {"max_leaf_nodes": 12, "max_depth": 5}
-_FOREST: Final = {"n_estimators": 80, "max_leaf_nodes": 96, "max_features": 0.33}
-_ROWS_OF_A_TREE: Final = 8_000
+_FOREST: Final = {"n_estimators": 60, "max_leaf_nodes": 96, "max_features": 0.33}
+_ROWS_OF_A_TREE: Final = 5_000
 _BOOSTING: Final = {
     "max_iter": 100,
     "learning_rate": 0.05,

@@ -20,14 +20,17 @@ _NEARER = 0.98
 """Share of the customers whose k-distances make the curve."""
 
 _LEAST_EPS = 1e-6
+_MANY = 10_000
 
 
 def k_means_centres(points: Floats, numbers: range, rng: np.random.Generator) -> Iterator[Floats]:
     """For each number of segments its centres, `(k, n_features)`."""
     from sklearn.cluster import KMeans
 
+    # Of many points each start ends in about the same place.
+    starts = 4 if len(points) < _MANY else 2
     for k in numbers:
-        model = KMeans(n_clusters=k, n_init=4, random_state=int(rng.integers(2**31)))
+        model = KMeans(n_clusters=k, n_init=starts, random_state=int(rng.integers(2**31)))
         yield np.asarray(model.fit(points).cluster_centers_, dtype=np.float64)
 
 

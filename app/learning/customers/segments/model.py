@@ -43,7 +43,7 @@ class SegmentationConfig(Config):
     """How far apart two groups are: Ward's variance, the average or the greatest distance."""
     min_neighbours: int | None = Field(default=None, ge=2, le=1000)
     """DBSCAN: customers within eps that make a dense place; none: one more than features, at least 5."""
-    silhouette_sample: int = Field(default=5000, ge=100, le=50_000)
+    silhouette_sample: int = Field(default=3000, ge=100, le=50_000)
     """Users on whom the silhouette is measured; its cost grows with the square."""
     memory_mb: int = Field(default=512, ge=64, le=65_536)
     """Bound on the memory beside the features; it decides how many customers are sampled."""
