@@ -70,7 +70,9 @@ def main() -> None:
     parser.add_argument("--online-retail", type=Path, default=_path("ONLINE_RETAIL"), help="The UCI file")
     parser.add_argument("--lastfm", type=Path, default=_path("LASTFM"), help="An unpacked hetrec-lastfm")
     parser.add_argument("--groceries", type=Path, default=_path("GROCERIES"), help="groceries.csv of arules")
-    parser.add_argument("--cdnow", type=Path, default=_path("CDNOW"), help="cdnowElog.csv, the sample of CDNOW")
+    parser.add_argument(
+        "--cdnow", type=Path, default=_path("CDNOW"), help="cdnowElog.csv, the sample of CDNOW"
+    )
     parser.add_argument("--telco", type=Path, default=_path("TELCO"), help="The Telco churn table")
     parser.add_argument("--trials", type=int, default=20, help="Of each peer in accuracy (default: 20)")
     parser.add_argument(
