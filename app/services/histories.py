@@ -158,11 +158,6 @@ def single_item_histories(items: NDArray[np.int32], n_items: int) -> Histories:
     return Histories(matrix, np.zeros(len(items), dtype=np.float32))
 
 
-def empty_history(n_items: int) -> Histories:
-    """A batch of one of whom nothing is known."""
-    return Histories(csr_array(np.zeros((1, n_items), dtype=np.float32)), np.empty(0, dtype=np.float32))
-
-
 def _take(events: Events, rows: Sequence[AnyRow]) -> None:
     for item_key, name, value, quantity, occurred_at in rows:
         events.item_keys.append(item_key)

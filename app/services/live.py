@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from app.db.migrate import current_revision, head_revision
 from app.db.queries.models import active_version, served_before
 from app.db.session import Database
 from app.learning.artifacts import ArtifactError, is_stored, read_version
+from app.learning.recommenders.base import Scores
+from app.learning.recommenders.sparse import empty_history
 from app.learning.version import ModelVersion
 from app.services.arrivals import Arrivals
 from app.services.catalogue import Catalogue
@@ -49,6 +51,7 @@ class LiveModel:
     arrivals: Arrivals
     _by_key: NDArray[np.int64]
     _positions: NDArray[np.int64]
+    _ranked: dict[str, tuple[NDArray[np.int64], Scores]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, artifacts: Path, name: str) -> "LiveModel":
@@ -83,6 +86,21 @@ class LiveModel:
         if len(self._positions) != self.version.n_items:
             self._positions = catalogue.positions_of(np.asarray(self.version.item_keys))
         return self._positions
+
+    def ranked(self, family: str, catalogue: Catalogue) -> tuple[NDArray[np.int64], Scores] | None:
+        """Positions and scores of the items that a family has for anybody, the best first, ties by item id.
+
+        None if the version has no such family. It is the same at every request, so it is kept.
+        """
+        if family not in self._ranked:
+            model = self.version.recommenders.get(family)
+            if model is None:
+                return None
+            scores = model.score(empty_history(self.version.n_items))[0]
+            # Stable, and the model's items are in order of their ids.
+            order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores > 0)]
+            self._ranked[family] = (self.positions(catalogue)[order], scores[order])
+        return self._ranked[family]
 
 
 class Live:

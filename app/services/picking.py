@@ -27,6 +27,11 @@ FEW_ALLOWED = 0.25
 """Share of the catalogue below which the allowed items are picked out before the best are found."""
 SEEN_AMONG_BEST = 60
 """So many of the best may not be shown, before more of them have to be found."""
+_OF_NOBODY = (
+    ("trending", "trending", trending_scores),
+    ("popular", "popularity", popular_scores),
+)
+"""Sources for anybody, the families that learn them, and how they are counted without these."""
 Mask = NDArray[np.bool_]
 Entry = TypeVar("Entry")
 
@@ -192,8 +197,14 @@ class Picking:
         With `sources` only of these; what is trending comes first where they name it.
         """
         wanted = ("popular", "latest") if sources is None else sources
-        for source, scores_of in (("trending", trending_scores), ("popular", popular_scores)):
-            if self.missing > 0 and source in wanted:
+        model = None if self._rules.reorders else self._live.current
+        for source, family, scores_of in _OF_NOBODY:
+            if self.missing <= 0 or source not in wanted:
+                continue
+            ranked = None if model is None else model.ranked(family, self._live.catalogue)
+            if ranked is not None:
+                self._take(_allowed_of(source, *ranked, allowed), allowed)
+            else:
                 scores = self._rules.boosted(scores_of(connection, self._live)[: len(allowed)])
                 self._fill_by(source, scores, allowed)
         if self.missing > 0 and "latest" in wanted:
@@ -227,6 +238,16 @@ class Picking:
             if self.missing <= 0:
                 break
         allowed[taken] = False
+
+
+def _allowed_of(source: str, positions: NDArray[np.int64], scores: Scores, allowed: Mask) -> Iterator[Pick]:
+    """The allowed ones of items that are in order."""
+    first, size = 0, 64
+    while first < len(positions):
+        part = slice(first, first + size)
+        for at in np.flatnonzero(allowed[positions[part]]).tolist():
+            yield Pick(int(positions[first + at]), float(scores[first + at]), source)
+        first, size = first + size, 4 * size
 
 
 def one_by_one(first_of: Callable[[int], list[Entry]], first: int) -> Iterator[Entry]:

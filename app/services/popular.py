@@ -11,7 +11,6 @@ from app.core.clock import now_ms, rfc3339
 from app.core.errors import InputError, InvalidInput
 from app.db.queries import interactions
 from app.learning.dataset import DAY_MS
-from app.services.histories import empty_history
 from app.services.live import Live
 
 FALLBACK_DAYS = 30
@@ -25,23 +24,25 @@ _PRIOR = 5.0
 
 def popular_scores(connection: Connection, live: Live) -> NDArray[np.float32]:
     """Interest in each item of the catalogue, `(len(catalogue),)`: of the live model, else counted."""
-    model = live.current
-    if model is None or "popularity" not in model.version.recommenders:
-        return _interest(connection, live, *_last(connection, FALLBACK_DAYS * DAY_MS))
-    nobody = empty_history(model.version.n_items)
-    scores = np.zeros(len(live.catalogue), dtype=np.float32)
-    scores[model.positions(live.catalogue)] = model.version.recommenders["popularity"].score(nobody)[0]
-    return scores
+    scores = _learned(live, "popularity")
+    return (
+        _interest(connection, live, *_last(connection, FALLBACK_DAYS * DAY_MS)) if scores is None else scores
+    )
 
 
 def trending_scores(connection: Connection, live: Live) -> NDArray[np.float32]:
     """Excess of interest in each item, `(len(catalogue),)`: of the live model, else counted."""
-    model = live.current
-    if model is None or "trending" not in model.version.recommenders:
-        return _excess(connection, live, 7 * DAY_MS)
-    nobody = empty_history(model.version.n_items)
+    scores = _learned(live, "trending")
+    return _excess(connection, live, 7 * DAY_MS) if scores is None else scores
+
+
+def _learned(live: Live, family: str) -> NDArray[np.float32] | None:
+    ranked = None if live.current is None else live.current.ranked(family, live.catalogue)
+    if ranked is None:
+        return None
+    positions, found = ranked
     scores = np.zeros(len(live.catalogue), dtype=np.float32)
-    scores[model.positions(live.catalogue)] = model.version.recommenders["trending"].score(nobody)[0]
+    scores[positions] = found
     return scores
 
 

@@ -122,6 +122,11 @@ class AppliedRules:
         other._factors, other.moves, other.caps = self._unmoved, None, Caps(self._at_most)
         return other
 
+    @property
+    def reorders(self) -> bool:
+        """Whether any score is changed."""
+        return self._factors is not None
+
     def only_passing(self, allowed: Mask) -> Mask:
         """The allowed items that pass, an array of its own."""
         if self.passing is None:

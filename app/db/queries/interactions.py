@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, and_, bindparam, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, case, func, select, tuple_
 
 from app.core.events import CONTACT
 from app.db.bulk import insert_rows, is_sqlite
@@ -128,11 +128,9 @@ def items_of_user(connection: Connection, user_key: int) -> list[int]:
     return list(connection.execute(theirs.distinct()).scalars())
 
 
-def list_of_user(
-    connection: Connection, user_key: int, before: tuple[int, int] | None, limit: int
-) -> Sequence[AnyRow]:
-    """A user's events, newest first, beginning before `(occurred_at, id)`."""
-    statement = (
+def named_events() -> Select[Any]:
+    """Whole events, with `event_name`, `item_external_id` and `session_external_id`."""
+    return (
         select(
             interactions,
             event_names.c.name.label("event_name"),
@@ -142,6 +140,15 @@ def list_of_user(
         .join(event_names, event_names.c.id == interactions.c.event)
         .outerjoin(items, items.c.id == interactions.c.item_id)
         .outerjoin(sessions, sessions.c.id == interactions.c.session_id)
+    )
+
+
+def list_of_user(
+    connection: Connection, user_key: int, before: tuple[int, int] | None, limit: int
+) -> Sequence[AnyRow]:
+    """A user's events, newest first, beginning before `(occurred_at, id)`."""
+    statement = (
+        named_events()
         .where(interactions.c.user_id == user_key)
         .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
         .limit(limit)

@@ -4,11 +4,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, or_, select, tuple_
 
+from app.db.queries.interactions import named_events
 from app.db.rows import AnyRow
 from app.db.tables import (
-    event_names,
     interactions,
-    items,
     relations,
     session_owners,
     sessions,
@@ -21,7 +20,7 @@ def events_of_user(
 ) -> list[AnyRow]:
     """A user's events, oldest first, beginning after `(occurred_at, id)`."""
     place = (interactions.c.occurred_at, interactions.c.id)
-    statement = _events().where(interactions.c.user_id == user)
+    statement = named_events().where(interactions.c.user_id == user)
     if after is not None:
         statement = statement.where(tuple_(*place) > tuple_(*after))
     return list(connection.execute(statement.order_by(*place).limit(limit)))
@@ -38,7 +37,7 @@ def anonymous_events(
     same = other.c.session_id == interactions.c.session_id
     others = select(other.c.id).where(same, other.c.user_id != user)
     place = (interactions.c.session_id, interactions.c.occurred_at, interactions.c.id)
-    statement = _events().where(
+    statement = named_events().where(
         interactions.c.session_id.in_(_sessions_of(user)), interactions.c.user_id.is_(None), ~others.exists()
     )
     if after is not None:
@@ -78,17 +77,3 @@ def ties_of_user(connection: Connection, user: int, after: tuple[int, int], limi
 def _sessions_of(user: int) -> Select[Any]:
     used = interactions.alias("used")
     return select(used.c.session_id).where(used.c.user_id == user, used.c.session_id.is_not(None))
-
-
-def _events() -> Select[Any]:
-    return (
-        select(
-            interactions,
-            event_names.c.name.label("event_name"),
-            items.c.external_id.label("item_external_id"),
-            sessions.c.external_id.label("session_external_id"),
-        )
-        .join(event_names, event_names.c.id == interactions.c.event)
-        .outerjoin(items, items.c.id == interactions.c.item_id)
-        .outerjoin(sessions, sessions.c.id == interactions.c.session_id)
-    )

@@ -36,6 +36,11 @@ def empty(rows: int, columns: int) -> csr_array:
     return csr_array(parts, shape=(rows, columns))
 
 
+def empty_history(n_items: int) -> Histories:
+    """A batch of one of whom nothing is known."""
+    return Histories(csr_array(np.zeros((1, n_items), dtype=np.float32)), np.empty(0, dtype=np.float32))
+
+
 def narrow(matrix: csr_array) -> csr_array:
     """The same matrix with int32 indices where they fit.
 
