@@ -6,13 +6,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from app.api.auth import scope, speaks_for
-from app.api.edge import Edge, EdgeDep, answer, read_body, read_lines
+from app.api.auth import access_of, scope, speaks_for
+from app.api.edge import Edge, EdgeDep, answer, get_live, read_body, read_lines
 from app.api.problems import problems
 from app.core.telemetry import INGESTED
 from app.schemas.fields import BatchResult
 from app.schemas.parsing import Checked, LineParser, parse_batch
 from app.services.batches import INTERACTIONS, ITEMS, USERS, Kind, Tally, store_checked
+from app.services.tracking import track_all
 
 router = APIRouter(prefix="/v1/import", tags=["Ingest"], dependencies=[Depends(scope("ingest"))])
 
@@ -25,7 +26,10 @@ async def post_batch(request: Request, edge: Edge, kind: Kind[Any], envelope: ty
     """Store a batch in one transaction; the good entries are kept, each bad one is named."""
     checked = parse_batch(envelope, kind.entry, kind.name, await read_body(request))
     told = speaks_for(request, {getattr(entry, "user_id", None) for entry in checked.entries})
-    tally = await edge.write(_store, kind, checked)
+    if access_of(request).public:
+        tally = await edge.write(track_all, checked, get_live(request).event_weights.keys())
+    else:
+        tally = await edge.write(_store, kind, checked)
     _count(kind, tally)
     if not told:  # which are new says what somebody did before
         tally.accepted, tally.duplicate = tally.accepted + tally.duplicate, 0

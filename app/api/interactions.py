@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from app.api.auth import scope, speaks_for
+from app.api.auth import access_of, scope, speaks_for
 from app.api.batches import BATCH_PROBLEMS, post_batch
-from app.api.edge import EdgeDep, answer, body_of, read_body
+from app.api.edge import EdgeDep, answer, body_of, get_live, read_body
 from app.api.problems import problems
 from app.core.telemetry import INGESTED
 from app.schemas.fields import BatchResult
@@ -12,6 +12,7 @@ from app.schemas.interactions import Interaction, InteractionBatch, InteractionR
 from app.schemas.parsing import parse_body
 from app.services import interactions
 from app.services.batches import INTERACTIONS
+from app.services.tracking import track
 
 router = APIRouter(prefix="/v1", tags=["Ingest"])
 tracks = [Depends(scope("ingest", "track"))]
@@ -40,7 +41,10 @@ async def post_interaction(request: Request, edge: EdgeDep) -> Response:
     """Store one event. A repeat (same `event_id`, or the same dated facts) changes nothing."""
     entry = parse_body(Interaction, await read_body(request))
     told = speaks_for(request, [entry.user_id])
-    recorded = await edge.write(interactions.record, [entry])
+    if access_of(request).public:
+        recorded = await edge.write(track, entry, get_live(request).event_weights.keys())
+    else:
+        recorded = await edge.write(interactions.record, [entry])
     status = "accepted" if recorded.accepted[0] else "duplicate"
     INGESTED.labels("interactions", status).inc()
     if not told:  # whether it is new says what somebody did before

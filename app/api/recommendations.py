@@ -128,18 +128,20 @@ async def _answered(asked: Request, request: RecommendationRequest, at: str) -> 
     edge, live, shown = get_edge(asked), get_live(asked), get_shown(asked)
     told = may_be_told(asked, request, at)
     (following,) = await _following(edge, shown, [request], [at])
-    found = await _asked(edge, live, following.request, at)
+    found = await _asked(edge, live, following.request, at, told)
     found["warnings"] += following.warnings
     response = answer(as_told(asked, found, told))
     shown.note(following.request, found, following.after)
     return response
 
 
-async def _asked(edge: Edge, live: Live, request: RecommendationRequest, at: str) -> dict[str, Any]:
+async def _asked(
+    edge: Edge, live: Live, request: RecommendationRequest, at: str, told: bool
+) -> dict[str, Any]:
     """A field of items that a filter names for the first time is read whole: not in the event loop."""
     run = edge.scan if may_read_much(live, request, at) else edge.read
     try:
-        return await run(list_for, live, request, at)
+        return await run(list_for, live, request, at, told)
     except Unavailable:
         if not edge.serves_without:
             raise

@@ -35,11 +35,15 @@ class Recorded:
 
 
 def record(
-    connection: Connection, entries: Sequence[Interaction], event_keys: Sequence[bytes] | None = None
+    connection: Connection,
+    entries: Sequence[Interaction],
+    event_keys: Sequence[bytes] | None = None,
+    public: bool = False,
 ) -> Recorded:
     """Store interactions, creating the users, sessions and items that they name for the first time.
 
-    `event_keys` says what identifies each, where it is not what the entry says of itself.
+    `event_keys` says what identifies each, where it is not what the entry says of itself. Those of a `public`
+    key have ids of their own: nobody takes the shop's ids ahead of it.
 
     Raises InvalidInput if the shop would come to use more than MAX_EVENT_NAMES names of events.
     """
@@ -57,7 +61,7 @@ def record(
         occurred_at = now if entry.occurred_at is None else entry.occurred_at
         rows.append(
             (
-                event_keys[place] if event_keys is not None else _event_key(entry, occurred_at),
+                event_keys[place] if event_keys is not None else _event_key(entry, occurred_at, public),
                 entry.event_id,
                 None if entry.user_id is None else user_keys[entry.user_id],
                 None if entry.session_id is None else session_keys[entry.session_id],
@@ -160,10 +164,10 @@ def _named(entries: Sequence[Interaction], field: str) -> set[str]:
     return named
 
 
-def _event_key(entry: Interaction, occurred_at: int) -> bytes:
+def _event_key(entry: Interaction, occurred_at: int, public: bool) -> bytes:
     """16 bytes that identify the event: by its event_id, by its facts if it is dated, else at random."""
     if entry.event_id is not None:
-        return _digest(f"id\x1f{entry.event_id}")
+        return _digest(f"{'public' if public else 'id'}\x1f{entry.event_id}")
     if entry.occurred_at is not None:
         named = (entry.user_id, entry.session_id, entry.item_id)
         return key_of_facts(*named, entry.event, occurred_at, entry.order_id)

@@ -13,9 +13,17 @@ from app.services.scenario_settings import UNKNOWN, merged
 from app.services.shop_rules import reads_much
 
 
-def list_for(connection: Connection, live: Live, request: RecommendationRequest, at: str) -> dict[str, Any]:
-    """The answer to a request; what it does not say, its scenario says. Raises as `recommend` does."""
+def list_for(
+    connection: Connection, live: Live, request: RecommendationRequest, at: str, told: bool = True
+) -> dict[str, Any]:
+    """The answer to a request; what it does not say, its scenario says. Raises as `recommend` does.
+
+    Unless the caller may be `told` of the person, no scenario makes the list say what was seen or bought.
+    """
     wanted, said = _in_scenario(connection, live, request)
+    if not told:
+        seen = None if wanted.exclude_seen is False else wanted.exclude_seen
+        wanted = wanted.model_copy(update={"exclude_bought_days": 0, "exclude_seen": seen})
     return _with_warnings(recommend(connection, live, wanted, at), said)
 
 

@@ -138,7 +138,11 @@ def test_a_scenario_does_not_tell_more(plain: Shop) -> None:
     assert _evidence(told)
     assert _evidence(untold) == []
     items, others = told.json()["items"], untold.json()["items"]
-    assert [item["item_id"] for item in items] == [item["item_id"] for item in others]
+    page = plain.client.get(f"/v1/users/{plain.user}/interactions?limit=1000", headers=admin).json()
+    own = {event["item_id"] for event in page["interactions"]}
+    # What the person saw may return by the scenario, but not for the public to see what is missing elsewhere.
+    assert own & {item["item_id"] for item in items}
+    assert not own & {item["item_id"] for item in others}
     assert all(set(item["item"]) == {"title", "cost"} for item in items)
     assert all(set(item["item"]) == {"title"} for item in others)
     assert ("effects" in told.json(), "effects" in untold.json()) == (True, False)
@@ -161,7 +165,7 @@ def test_who_is_a_customer_cannot_be_asked(plain: Shop) -> None:
 def test_a_repeat_looks_like_the_first_time(plain: Shop) -> None:
     event = {
         "user_id": plain.user,
-        "item_id": "mug",
+        "item_id": "i000001",
         "event": "purchase",
         "occurred_at": "2026-11-20T10:00:00Z",
     }
@@ -176,10 +180,30 @@ def test_a_repeat_looks_like_the_first_time(plain: Shop) -> None:
     assert send(plain.backend) == ("duplicate", 0, 1)
 
 
+def test_the_public_adds_nothing_to_the_catalogue_and_takes_no_ids_ahead(plain: Shop) -> None:
+    known = {"session_id": "page", "item_id": "i000001", "event": "view_item"}
+    bad = [known | {"item_id": "SPAM"}, known | {"event": "spam_event"}]
+    sent = {"interactions": [bad[0], known | {"event_id": "evt-1"}, bad[1]]}
+    for event, pointer in zip(bad, ("/item_id", "/event"), strict=True):
+        refused = plain.client.post("/v1/interactions", json=event, headers=plain.track)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
+    got = plain.client.post("/v1/interactions/batch", json=sent, headers=plain.track).json()
+    assert (got["accepted"], got["rejected"]) == (1, 2)
+    assert [(error["index"], error["code"]) for error in got["errors"]] == [
+        (0, "unknown_item"),
+        (2, "unknown_event"),
+    ]
+    assert plain.client.get("/v1/items/SPAM", headers=plain.backend).status_code == 404
+    shops = plain.client.post("/v1/interactions", json=known | {"event_id": "evt-1"}, headers=plain.backend)
+    assert shops.json()["status"] == "accepted"
+    again = plain.client.post("/v1/interactions", json=known | {"event_id": "evt-1"}, headers=plain.backend)
+    assert again.json()["status"] == "duplicate"
+
+
 def test_with_a_secret_only_the_user_itself_is_served(signed: Shop) -> None:
     own = signed.track | {"X-User-Token": token_of(SECRET, signed.user)}
     others = signed.track | {"X-User-Token": token_of(SECRET, "somebody else")}
-    event = {"user_id": signed.user, "item_id": "mug", "event": "view_item"}
+    event = {"user_id": signed.user, "item_id": "i000001", "event": "view_item"}
     calls: list[tuple[str, str, Any]] = [
         ("GET", f"/v1/users/{signed.user}/recommendations", None),
         ("POST", "/v1/recommendations", {"user_id": signed.user}),

@@ -224,6 +224,7 @@ def test_pages_of_other_sites_are_refused(steady: TestClient, origin: str) -> No
 def test_cross_origin_calls_only_from_the_origins_of_the_settings(database_url: str, tmp_path: Path) -> None:
     asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
     with serving(database_url, tmp_path, cors_origins="https://shop.example") as client:
+        assert client.put("/v1/items/i", json={}).status_code == 200
         secret = _key(client, "track")["key"]
         assert client.options("/v1/interactions", headers=asked).status_code == 200
         headers = {"Origin": "https://shop.example", "X-API-Key": secret}

@@ -1,6 +1,6 @@
 """From the shop's ids to keys, creating what an event names for the first time."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -31,6 +31,11 @@ def item_keys(connection: Connection, external_ids: Iterable[str], now: int) -> 
         insert_rows(connection, items, columns, [(name, now, now, revision) for name in missing])
         found |= keys_by_external_id(connection, items, missing)
     return found
+
+
+def known_events(connection: Connection, names: Collection[str]) -> set[str]:
+    """Those of the names of events that are stored."""
+    return set(names).intersection(_all_event_codes(connection)) if names else set()
 
 
 def event_codes(connection: Connection, names: Iterable[str]) -> tuple[dict[str, int], list[str]]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Integer, and_, delete, func, literal, or_, se
 
 from app.db.bulk import insert_rows, keys_by_external_id
 from app.db.rows import AnyRow
-from app.db.tables import items, session_owners, sessions, shown_recommendations, users
+from app.db.tables import items, receipts, session_owners, sessions, shown_recommendations, users
 
 _AT_ONCE = 5_000
 """Keys in one statement: engines bound the number of parameters."""
@@ -50,16 +50,23 @@ class Link(NamedTuple):
 def insert_shown(connection: Connection, lists: Sequence[ShownList]) -> int:
     """Store lists that are not stored yet; answer how many were.
 
-    Nobody is created: who is unknown, was erased meanwhile, or came under the same id only later, is nobody.
+    Nobody is created: who is unknown, or came under the same id only later, is nobody. Where somebody was
+    erased since a list was shown, it may have been that person's, and is not stored.
     """
     known_users = _users(connection, {each.user_id for each in lists if each.user_id is not None})
     known_sessions = _sessions(connection, {each.session_id for each in lists if each.session_id is not None})
     keys = keys_by_external_id(
         connection, items, sorted({item_id for each in lists for item_id in each.item_ids})
     )
+    latest = select(receipts.c.requested_at).order_by(receipts.c.revision.desc()).limit(1)
+    erased_at = connection.execute(latest).scalar() or 0
     rows = []
     for each in lists:
         user, created_at = known_users.get(each.user_id or "", (None, 0))
+        if created_at > each.shown_at:
+            user = None
+        if each.user_id is not None and user is None and each.shown_at <= erased_at:
+            continue
         session = known_sessions.get(each.session_id or "")
         shown = [place for place, item_id in enumerate(each.item_ids) if item_id in keys]
         names = sorted({each.sources[place] for place in shown})
@@ -67,7 +74,7 @@ def insert_shown(connection: Connection, lists: Sequence[ShownList]) -> int:
             (
                 each.recommendation_id,
                 each.after,
-                user if created_at <= each.shown_at else None,
+                user,
                 session,
                 each.scenario,
                 each.model_version,
