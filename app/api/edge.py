@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 _ATTEMPTS = 3
 _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
-READ_SECONDS = 5.0
+READ_SECONDS = 10.0
 """How long a short read may take on PostgreSQL, and how long a thread for it is waited for."""
 WAIT_SECONDS = 30.0
 """How long a thread is waited for by what may take long."""

@@ -16,8 +16,8 @@ from app.db.deadlines import Deadlines
 BUSY_TIMEOUT_SECONDS = 15
 STATEMENT_SECONDS = 60
 """How long anything of a request may take; a server ends it, or the connection is cut."""
-CONNECT_SECONDS = 3
-POOL_SECONDS = 5
+CONNECT_SECONDS = 5
+POOL_SECONDS = 10
 """How long a free connection is waited for."""
 _ALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 """After how long a server that is not there any more is given up."""
@@ -68,7 +68,7 @@ class Database:
             pool_size=self.pool_size,
             max_overflow=0,
             hide_parameters=True,  # an error's text goes to the log: no ids and no hashes there
-            pool_timeout=POOL_SECONDS if self._bounded else 10,
+            pool_timeout=POOL_SECONDS,
             pool_pre_ping=not self._bounded,
             # PostgreSQL writes 1e300 out in full: json would read an integer that no answer can hold.
             json_deserializer=orjson.loads,
