@@ -116,7 +116,7 @@ def test_erased_people_do_not_come_back(database_url: str, database: Database, t
         bo = user_queries.user_key(connection, "bo")
         assert len(shown_of_user(connection, bo or 0, 0, 10)) == 1  # what the session saw is bo's now
         late = ShownList("late", None, "ana", "s-ana", None, None, now_ms(), ("i01",), ("popular",))
-        # Who came under the same id after it was shown is somebody else, and may be another one than the erased.
+        # Who came under the same id after it was shown is somebody else; the list may be of the erased one.
         early = late._replace(recommendation_id="early", user_id="bo", shown_at=1)
         assert insert_shown(connection, [late, early]) == 1
         assert insert_shown(connection, [late]) == 0
