@@ -149,7 +149,7 @@ def _analytics_of(artifacts: Path, version: str) -> Analytics | None:
     try:
         content, arrays = read_version(artifacts, version, verify=False)
         return ModelVersion.from_store(content, arrays).analytics
-    except (ArtifactError, KeyError, ValueError, TypeError) as error:
+    except (ArtifactError, OSError, KeyError, ValueError, TypeError) as error:
         log.warning("former_analytics_unreadable", version=version, error=str(error))
         return None
 

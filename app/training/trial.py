@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from app.learning.dataset import Dataset, Histories, InteractionLog
@@ -33,9 +34,12 @@ from app.training.blends import (
 from app.training.fitting import fit_ratings
 from app.training.holdout import Asked, hold_out
 from app.training.judging import LIST_LENGTH, Audience, judge
+from app.training.newcomers import leave_out
 from app.training.progress import Progress
 from app.training.sampling import sample_subjects
 from app.training.search import SearchResult, search
+
+log = structlog.get_logger(__name__)
 
 ALWAYS = ("popularity", "item_neighbours", "user_neighbours", "content")
 """Families that calls other than recommendations ask, whatever the blends use."""
@@ -84,7 +88,8 @@ def run_trial(
     its blend is a rival. Raises NotEnoughData where no family can be fitted.
     """
     sampled = sample_subjects(dataset, MOST_INTERACTIONS, rng)
-    split = choose_split(sampled, rng)
+    split, newcomers = leave_out(choose_split(sampled, rng), rng)
+    left_out = len(sampled.log) - len(split.train.log) - len(split.held_out)
     progress.done(0.05)
     repeats = _repeat_share(split)
     may_repeat = repeats >= REPEATS_MATTER
@@ -126,6 +131,7 @@ def run_trial(
             _audience(histories, validation),
             everybody,
             _audience(histories, validation.with_others(idle)),
+            newcomers,
             None if idle is None else _audience(histories, idle),
             _crossed(histories, validation, idle, rng),
             held.idle_after,
@@ -140,7 +146,9 @@ def run_trial(
         blends = blends.with_blends(
             {"social": with_circle(models, blends.cold), "similar": default_similar(models)}
         )
-    evaluation = _protocol(split, len(validation.users), len(test.users), may_repeat, repeats, found)
+    evaluation = _protocol(
+        split, left_out, len(validation.users), len(test.users), may_repeat, repeats, found
+    )
     rejected = None
     if enough:
         verdict = judge(
@@ -210,11 +218,24 @@ def _repeat_share(split: Split) -> float:
 
 
 def _served(active: Mapping[str, Any] | None) -> Blends | None:
-    return None if active is None or "blends" not in active else Blends.from_content(active)
+    """The blends that are served; None without any, or where another release wrote what this cannot read."""
+    if active is None or "blends" not in active:
+        return None
+    try:
+        return Blends.from_content(active)
+    except (KeyError, ValueError, TypeError) as error:
+        log.warning("served_blends_unreadable", error=repr(error))
+        return None
 
 
 def _protocol(
-    split: Split, validation: int, test: int, may_repeat: bool, repeats: float, found: SearchResult
+    split: Split,
+    left_out: int,
+    validation: int,
+    test: int,
+    may_repeat: bool,
+    repeats: float,
+    found: SearchResult,
 ) -> dict[str, Any]:
     return {
         "protocol": {
@@ -222,6 +243,7 @@ def _protocol(
             "reason": split.reason,
             "train_interactions": len(split.train.log),
             "held_out_interactions": len(split.held_out),
+            "left_out_interactions": left_out,
             "validation_users": validation,
             "test_users": test,
             "list_length": LIST_LENGTH,

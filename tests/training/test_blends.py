@@ -9,7 +9,8 @@ from scipy.sparse import csr_array
 from app.learning.dataset import Histories
 from app.learning.ranking.blend import Blend, Blends
 from app.learning.recommenders.sparse import earliest_histories, most_recent_histories
-from app.training.blends import default_blend, default_similar, mixed
+from app.training.blends import default_blend, default_similar
+from app.training.choosing import mixed
 
 
 def test_a_mixture_sums_to_one_and_leaves_crumbs_out() -> None:
@@ -52,3 +53,20 @@ def test_how_long_a_newcomers_history_may_be_is_stored() -> None:
     assert again == blends
     assert again.of(6, 0.0, True).weights == {"c": 1.0}
     assert again.of(7, 0.0, True).weights == {"b": 1.0}
+
+
+def test_a_single_item_has_a_blend_of_its_own_where_there_is_one() -> None:
+    a, b = Blend({"a": 1.0}), Blend({"b": 1.0})
+    blends = Blends.single(a)
+    assert blends.of(1, 0.0, True) == a
+    own = blends.with_blends({"first": b})
+    assert own.of(1, 0.0, True) == b
+    assert own.of(2, 0.0, True) == a
+    assert own.of(1, 0.0, True, tied=True) == a, "what the circle likes counts for the connected"
+    assert own.families == ["a", "b"]
+    again = Blends.from_content(own.content)
+    assert again == own
+    # A release before knows no such blend, and what it wrote has none.
+    assert "first" not in own.content["blends"]
+    older = {name: value for name, value in own.content.items() if name != "first"}
+    assert Blends.from_content(older) == blends

@@ -62,7 +62,9 @@ def test_the_evaluation_is_complete(trained: Trained) -> None:
     evaluation = trained.evaluation
     protocol = evaluation["protocol"]
     assert protocol["split"] == "time"
-    assert protocol["train_interactions"] + protocol["held_out_interactions"] == len(simulate(SMALL).columns)
+    parts = ("train_interactions", "held_out_interactions", "left_out_interactions")
+    assert sum(protocol[part] for part in parts) == len(simulate(SMALL).columns)
+    assert 0 < protocol["left_out_interactions"] < protocol["held_out_interactions"]
     assert min(protocol["validation_users"], protocol["test_users"]) >= 10
     measures = {"ndcg", "recall", "precision", "f1", "map", "hit_rate", "coverage"}
     for name in ("new", "popularity"):

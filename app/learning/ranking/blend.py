@@ -22,9 +22,9 @@ def normalise(scores: Scores) -> Scores:
     best = scores.max(axis=1, keepdims=True, initial=0.0)
     usable = best > np.finfo(np.float32).tiny
     factors = np.divide(np.float32(1), best, out=np.zeros_like(best), where=usable)
-    with np.errstate(over="ignore"):
-        scaled = scores * factors
-    return np.asarray(np.maximum(scaled, np.float32(-1), out=scaled), dtype=np.float32)
+    # Bounded before it is scaled: then nothing overflows.
+    bounded = np.maximum(scores, -best)
+    return np.asarray(np.multiply(bounded, factors, out=bounded), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ class Blend:
 
     def combine(self, scores: Mapping[str, Scores]) -> Scores:
         """Weighted sum of normalised scores, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
-        total = np.zeros_like(next(iter(scores.values())), dtype=np.float32)
+        (first, weight), *others = self.weights.items()
+        total = np.multiply(scores[first], np.float32(weight))
         part = np.empty_like(total)
-        for family, weight in self.weights.items():
+        for family, weight in others:
             total += np.multiply(scores[family], np.float32(weight), out=part)
         return total
 
@@ -78,6 +79,8 @@ class Blends:
 
     few: int = 3
     """Items up to which a history counts as a newcomer's."""
+    first: Blend | None = None
+    """For people of whom a single item is known; None: as `cold`."""
 
     @classmethod
     def single(cls, blend: Blend, may_repeat: bool = False) -> Self:
@@ -90,7 +93,9 @@ class Blends:
         `tied` says whether the person is connected with others.
         """
         if n_known <= self.few:
-            return self.social if tied else self.cold
+            if tied:
+                return self.social
+            return self.first if n_known <= 1 and self.first is not None else self.cold
         if idle_days > self.idle_after:
             return self.idle
         return self.new if exclude_seen else self.usual
@@ -115,13 +120,17 @@ class Blends:
         """The blends from what `content` made of them."""
         named: dict[str, Any] = {name: Blend(dict(weights)) for name, weights in content["blends"].items()}
         idle_after = float("inf") if content["idle_after"] is None else content["idle_after"]
-        return cls(**named, idle_after=idle_after, may_repeat=content["may_repeat"], few=content["few"])
+        first = None if content.get("first") is None else Blend(dict(content["first"]))
+        return cls(
+            **named, idle_after=idle_after, may_repeat=content["may_repeat"], few=content["few"], first=first
+        )
 
     @property
     def content(self) -> dict[str, Any]:
-        """As JSON."""
+        """As JSON; `first` beside the others, so that a release that does not know it reads the rest."""
         return {
-            "blends": {name: blend.weights for name, blend in self.named.items()},
+            "blends": {name: blend.weights for name, blend in self.named.items() if name != "first"},
+            "first": None if self.first is None else self.first.weights,
             "may_repeat": self.may_repeat,
             "few": self.few,
             "idle_after": self.idle_after if np.isfinite(self.idle_after) else None,
