@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
-from app.db.migrate import current_revision, head_revision
+from app.db.migrate import OtherSchema, require_head
 from app.db.session import Database
 from app.learning.analytics import AnalyticsConfig
 from app.learning.baskets.model import RulesConfig
@@ -70,12 +70,10 @@ def run_trainer(settings: Settings, parent: int | None = None) -> None:
     with suppress(OSError):
         os.nice(NICENESS)
     database = Database(settings.database_url, pool_size=4)
-    current, head = current_revision(database), head_revision()
-    if current != head:
-        sys.exit(
-            f"The database's schema is at {current or 'nothing'}, this release needs {head}: "
-            "run 'vitrine migrate' first."
-        )
+    try:
+        require_head(database)
+    except OtherSchema as error:
+        sys.exit(str(error))
     threadpool_limits(settings.trainer_threads or max(1, (os.cpu_count() or 2) - 1))
     trainer = Trainer(database, options_of(settings))
 

@@ -3,12 +3,15 @@
 import re
 import subprocess
 import sys
+import tomllib
 from functools import lru_cache
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped,unused-ignore]
+from packaging.requirements import Requirement
 
 from app.core.settings import Settings
 
@@ -101,6 +104,8 @@ def test_compose_gives_few_rights(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
+    assert service["tmpfs"] == ["/tmp"]  # noqa: S108 (in memory, in a container)
+    assert not [volume for volume in service["volumes"] if volume.partition(":")[2] != "/data/artifacts"]
     assert not {"privileged", "cap_add", "network_mode", "pid", "user"} & set(service)
 
 
@@ -140,8 +145,36 @@ def test_constraints_pin_exact_versions() -> None:
     assert lines
     wrong = [line for line in lines if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+!]+", line)]
     assert not wrong
-    names = [re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in lines]
+    names = [_plain(line.partition("==")[0]) for line in lines]
     assert len(names) == len(set(names))
+
+
+def test_constraints_pin_all_that_is_installed() -> None:
+    """Everything that the tests, the demo and the image install, with what that needs in turn."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = {_plain(name): version for name, _, version in (line.partition("==") for line in lines) if version}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    parts = [project["dependencies"], *project["optional-dependencies"].values()]
+    wanted = [Requirement(text) for part in parts for text in part]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while wanted:
+        needed = wanted.pop()
+        name = _plain(needed.name)
+        if name == "vitrine" or (name, frozenset(needed.extras)) in seen:
+            continue
+        seen.add((name, frozenset(needed.extras)))
+        assert name in pins, f"{needed} has no version in constraints.txt"
+        assert needed.specifier.contains(pins[name], prereleases=True), f"{needed}: {pins[name]} is pinned"
+        for text in requires(name) or ():
+            further = Requirement(text)
+            extras = [*needed.extras, ""]
+            if further.marker is None or any(further.marker.evaluate({"extra": extra}) for extra in extras):
+                wanted.append(further)
+    assert len(seen) > 50
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:

@@ -37,5 +37,7 @@ def migrate(
         fail(str(error))
     except CommandError as error:
         fail(f"Migration: {error}")
+    except schema.OtherSchema as error:
+        fail(str(error))
     except DBAPIError as error:
         fail(f"The database cannot be reached: {first_line(error)}")

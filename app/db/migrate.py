@@ -6,10 +6,15 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from app.db.session import Database
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
+
+
+class OtherSchema(RuntimeError):
+    """The database is at another revision than this release works on; the message says what to do."""
 
 
 def _config() -> Config:
@@ -19,20 +24,25 @@ def _config() -> Config:
 
 
 def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema up to a revision; all of it or nothing."""
+    """Bring the schema up to a revision; all of it or nothing.
+
+    Raises OtherSchema for a database that a later release has migrated.
+    """
     config = _config()
     with database.write() as connection:
         if not database.embedded:
             # Replicas that start together migrate one after the other.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7486925)")
+        _refuse_newer(_revision_of(connection))
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
 
 def downgrade(database: Database, revision: str) -> None:
-    """Take the schema back to a revision (`base`: to nothing)."""
+    """Take the schema back to a revision (`base`: to nothing); raises OtherSchema as `upgrade` does."""
     config = _config()
     with database.write() as connection:
+        _refuse_newer(_revision_of(connection))
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
 
@@ -53,7 +63,36 @@ def head_revision() -> str:
     return head
 
 
+def revisions() -> list[str]:
+    """All revisions that this release knows, the oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
+
+
 def current_revision(database: Database) -> str | None:
     """The revision that the database is at; None before the first migration."""
     with database.read() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _revision_of(connection)
+
+
+def require_head(database: Database) -> None:
+    """Raise OtherSchema unless the database is at this release's revision."""
+    current, head = current_revision(database), head_revision()
+    _refuse_newer(current)
+    if current != head:
+        raise OtherSchema(
+            f"The database's schema is at {current or 'nothing'}, this release needs {head}: "
+            "run 'vitrine migrate' first."
+        )
+
+
+def _revision_of(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(revision: str | None) -> None:
+    if revision is not None and revision not in revisions():
+        raise OtherSchema(
+            f"The database's schema is at {revision}, which this release does not know (its newest is "
+            f"{head_revision()}): a later release has migrated it. Start that release, or restore the backup "
+            "that was made before the migration."
+        )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.db.migrate import head_revision
 from tests import postgresql
 from tests.cli.command import start, vitrine
 
@@ -63,5 +64,6 @@ def test_a_server_must_be_migrated_first(postgresql_server: str, tmp_path: Path)
             found = process.ended()
             assert found.status == 1
             assert found.error_lines == [
-                "vitrine: The database's schema is not that of this release: run 'vitrine migrate' first."
+                f"vitrine: The database's schema is at nothing, this release needs {head_revision()}: "
+                "run 'vitrine migrate' first."
             ]

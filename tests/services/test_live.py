@@ -11,7 +11,7 @@ from app.db.queries import models
 from app.db.session import Database
 from app.learning.artifacts import list_versions
 from app.schemas.recommendations import RecommendationRequest
-from app.services.live import Live
+from app.services.live import ADVICE, Live
 from app.services.models import activate_model
 from app.services.recommend import recommend
 from tests.training.shops import ingest, queue, trainer, views
@@ -135,7 +135,9 @@ def test_a_version_without_files_is_not_served(database: Database, artifacts: Pa
     (artifacts / version).rename(artifacts / "elsewhere")
     live.follow_once()
     assert served(live) is None
-    assert live.failing == f"The active version {version} cannot be served: there is no version {version}"
+    assert live.failing == (
+        f"The active version {version} cannot be served: there is no version {version}. {ADVICE}"
+    )
     (artifacts / "elsewhere").rename(artifacts / version)
     live.follow_once()
     assert served(live) == version
