@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from app.api.edge import BODY_MODELS
+from app.api.links import add_links
 
 DESCRIPTION = """
 Personalisation for storefronts: send users, items and interactions; ask for recommendations,
@@ -63,6 +64,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             _only_problem_json(operation)
             if path.startswith("/health"):
                 operation["security"] = []
+    add_links(document)
     return document
 
 

@@ -52,7 +52,7 @@ def _id(whose: str) -> Any:
 
 def name_of(what: str) -> Any:
     """Path parameter with a name that Vitrine itself gave."""
-    return Path(description=what, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+    return Path(description=what, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
 
 
 UserId = Annotated[UserRef, BeforeValidator(_restore), _id("user")]

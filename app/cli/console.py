@@ -1,21 +1,30 @@
 """What the commands share: settings, the database, the console, one-line failures."""
 
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from app.core.pseudonyms import use_key
 from app.core.settings import Settings
-from app.core.telemetry import set_up_logs
+from app.core.telemetry import escaped, set_up_logs
 from app.db import migrate
 from app.db.session import Database
 from app.services import pseudonyms
 
-out = Console()
-err = Console(stderr=True)
+
+class _Terminal(Console):
+    """A console whose terminal is not steered by what a text of the shop says."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str("\n".join(escaped(line) for line in text.split("\n")), **options)
+
+
+out = _Terminal()
+err = _Terminal(stderr=True)
 
 
 def fail(message: str, status: int = 1) -> NoReturn:
@@ -31,12 +40,12 @@ def open_database(settings: Settings) -> Database:
     try:
         if database.embedded:
             migrate.upgrade(database)
-        elif migrate.current_revision(database) != migrate.head_revision():
-            fail("The database's schema is not that of this release: run 'vitrine migrate' first.")
+        else:
+            migrate.require_head(database)
         pseudonyms.check_key(database, settings.pseudonyms_by)
     except DBAPIError as error:
         fail(f"The database cannot be reached: {first_line(error)}")
-    except pseudonyms.WrongPseudonymKey as error:
+    except (migrate.OtherSchema, pseudonyms.WrongPseudonymKey) as error:
         fail(str(error))
     use_key(settings.pseudonyms_by)
     return database

@@ -143,7 +143,7 @@ class Importing:
                 table.add_row(_KINDS[name].name, *(f"{count:,}" for count in counts))
         out.print(table)
         for warning in {text for tally in self.tallies.values() for text in tally.warnings}:
-            out.print(warning, style="yellow")
+            out.print(warning, style="yellow", markup=False)
         if self.reasons:
             out.print("Rejected: " + ", ".join(f"{code} {n:,}" for code, n in self.reasons.most_common()))
             for line, detail in self.examples:

@@ -1,7 +1,10 @@
 """Logs as one JSON object a line, and metrics that add up over the API's processes."""
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
@@ -44,12 +47,15 @@ def set_up_logs(level: str, form: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if form == "console" else structlog.processors.JSONRenderer()
+    # JSON escapes what is in a text by itself.
+    last: list[structlog.typing.Processor] = (
+        [_escape, structlog.dev.ConsoleRenderer()]
+        if form == "console"
+        else [structlog.processors.JSONRenderer()]
     )
     number = getattr(logging, level.upper())
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, last],
+        processors=[*shared, structlog.processors.format_exc_info, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -60,7 +66,7 @@ def set_up_logs(level: str, form: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                last,
+                *last,
             ],
             foreign_pre_chain=shared,
         )
@@ -72,3 +78,24 @@ def set_up_logs(level: str, form: str) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
     logging.getLogger("uvicorn.access").disabled = True  # the middleware logs requests, with their ids
+
+
+_STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What ends a line, steers a terminal, turns the order of letters, or is half of a letter."""
+
+
+def escaped(text: str) -> str:
+    """A text that stays on its line, whoever wrote it."""
+    return _STEERS.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def _escape(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape the texts of an entry; a traceback stays in lines, each of them indented."""
+    for name, value in entry.items():
+        if name == "exception" and isinstance(value, str):
+            entry[name] = "\n".join(f"    {escaped(line)}" for line in value.split("\n"))
+        elif isinstance(value, str):
+            entry[name] = escaped(value)
+        elif not isinstance(value, int | float | None):
+            entry[name] = escaped(repr(value))
+    return entry

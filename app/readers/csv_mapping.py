@@ -1,11 +1,11 @@
 """Any CSV or TSV file, by a mapping of the contract's fields to the file's columns."""
 
-import codecs
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -127,8 +127,8 @@ class CsvReader:
     ) -> None:
         """Reads the header. Raises ReaderError if it lacks a mapped column, or nothing can be read."""
         try:
-            codecs.lookup(encoding)
-        except LookupError as error:
+            "".encode(encoding)
+        except (LookupError, ValueError) as error:  # not of texts, or no name at all
             raise ReaderError(f"there is no encoding {shown(encoding)}") from error
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
             raise ReaderError(f"a delimiter is one character, not {shown(delimiter)}")
@@ -254,7 +254,7 @@ def _is_time_format(time_format: str) -> bool:
     if time_format in (ISO, UNIX, UNIX_MS):
         return True
     try:
-        datetime.strptime(datetime(2001, 2, 3).strftime(time_format), time_format)
-    except ValueError:
+        datetime.strptime(datetime(2001, 2, 3, tzinfo=UTC).strftime(time_format), time_format)
+    except (ValueError, re.error):  # the second where a part is named twice
         return False
     return "%" in time_format

@@ -13,6 +13,8 @@ from app.readers.base import ReaderError
 
 MAX_LINE: Final = 1 << 20
 """Characters (bytes, where bytes are read) that one line may have."""
+MAX_ROW: Final = 2 * MAX_LINE
+"""Characters of a row of CSV, which goes on over as many lines as its quotes do."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -83,15 +85,27 @@ def bounded_lines(text: TextIO) -> Iterator[str]:
 
 def csv_rows(text: TextIO, delimiter: str = ",") -> Iterator[tuple[int, list[str] | str]]:
     """Rows with the line they start on; a row that cannot be parsed comes as the reason. No blank rows."""
-    rows = csv.reader(bounded_lines(text), delimiter=delimiter)
+    held = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal held
+        for line in bounded_lines(text):
+            held += len(line)
+            if held > MAX_ROW:
+                raise ReaderError(
+                    f"the row of line {start} is longer than {MAX_ROW:,} characters: is a quote not closed?"
+                )
+            yield line
+
+    rows = csv.reader(lines(), delimiter=delimiter)
     while True:
-        line = rows.line_num + 1
+        held, start = 0, rows.line_num + 1
         try:
             row = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, str(error)
+            yield start, str(error)
             continue
         if row:
-            yield line, row
+            yield start, row

@@ -171,7 +171,7 @@ class MovieLensReader:
         """Genre names in the order of their number, which is the order of the flags in u.item."""
         numbered: dict[int, str] = {}
         for line, row in self._rows(name):
-            if len(row) != 2 or not row[1].isdecimal():
+            if len(row) != 2 or not row[1].isdecimal() or len(row[1]) > 9:
                 raise ReaderError(f"{self._files[name].path}, line {line}: expected name|number")
             numbered[int(row[1])] = row[0]
         if sorted(numbered) != list(range(len(numbered))):

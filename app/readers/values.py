@@ -54,7 +54,7 @@ def parse_time(text: str, time_format: str = ISO) -> str:
             return utc_text(datetime.fromisoformat(plain))
         return utc_text(datetime.strptime(plain, time_format))
     except ValueError as error:
-        expected = "an ISO 8601 time" if time_format == ISO else f"a time like {time_format}"
+        expected = "an ISO 8601 time" if time_format == ISO else f"a time like {shown(time_format)}"
         raise ValueError(f"{shown(text)} is not {expected}") from error
 
 

@@ -141,9 +141,8 @@ class ListQuery(BaseModel):
     """What a list may be asked for in a query string."""
 
     n: int = Field(10, ge=1, le=MAX_N, description="How many")
-    scenario: str | None = Field(
+    scenario: Annotated[str, bounded(256)] | None = Field(
         None,
-        max_length=256,
         description="Placement whose settings count wherever the call says nothing else",
     )
     category: str | None = Field(

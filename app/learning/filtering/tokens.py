@@ -8,7 +8,7 @@ from app.learning.filtering.tree import FilterError
 
 _TOKENS: Final = re.compile(
     r"""(?P<space>\s+)
-    | (?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+    | (?P<number>-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
     | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     | (?P<quoted>`(?:[^`]|``)+`)
     | (?P<word>[^\W\d][\w.]*)
