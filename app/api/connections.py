@@ -1,14 +1,24 @@
 """Connections whose requests have heads of bounded size, that come in bounded time."""
 
+import time
 from asyncio import TimerHandle, Transport
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_SECONDS: Final = 10.0
 """From the first byte of a request (or from the connection) to the end of its headers."""
 HEAD_BYTES: Final = 65_536
 HEAD_LINES: Final = 200
+CONNECTIONS: Final = 1_000
+"""Of a process; the calls of those beyond are refused, and those beyond twice as many are not listened to."""
+PIPELINE: Final = 100
+"""Requests of one connection that wait for the answers to those before them."""
+QUEUED: Final = "queued_at"
+"""In a request's state: when it began to wait for its turn, by `time.monotonic`."""
+CROWDED: Final = "crowded"
+"""In a request's state: whether there are too many connections."""
 _TOO_LARGE: Final = b"The request's headers are too large."
 _ANSWER: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
@@ -31,6 +41,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > 2 * CONNECTIONS:
+            self.transport.abort()
+            return
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,7 +61,9 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse()
 
     def send_400_response(self, msg: str) -> None:
-        if self._head_bytes > HEAD_BYTES or len(self.headers or ()) > HEAD_LINES:
+        if len(self.pipeline) >= PIPELINE:
+            self.transport.close()
+        elif self._head_bytes > HEAD_BYTES or len(self.headers or ()) > HEAD_LINES:
             self._refuse()
         else:
             super().send_400_response(msg)
@@ -68,11 +83,19 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._came_on = True
         self._head_is_here()
+        if len(self.pipeline) >= PIPELINE:
+            raise ValueError("too many")
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         self._came_on = True
         super().on_body(body)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        state = cycle.scope["state"]
+        state[QUEUED] = time.monotonic()
+        state[CROWDED] = len(self.connections) > CONNECTIONS
+        super()._start_asgi_task(cycle, app)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

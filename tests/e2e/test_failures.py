@@ -55,7 +55,7 @@ def test_a_killed_trainers_run_is_taken_up_again(tmp_path: Path, settings: dict[
         # The API serves on, and starts another trainer.
         assert client.get("/v1/users/nobody/recommendations").status_code == 200
         wait_for("another trainer", lambda: trainer_of(process) not in (None, killed), 40)
-        wait_for("the end of the run", lambda: state_of(client, run_id)["state"] != "running", 60)
+        wait_for("the end of the run", lambda: state_of(client, run_id)["state"] != "running", 180)
         run = state_of(client, run_id)
         assert (run["state"], run["attempt"]) == ("succeeded", 2), run
         everyone = process.tree()

@@ -1,6 +1,5 @@
 """The main job, by the real processes: ingest, train, ask, ingest more, retrain while customers ask."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.simulation.config import ShopConfig
 from app.simulation.shop import Shop, simulate
 from tests.e2e.processes import Process, free_port, metric, running, wait_for, wait_ready, without_identity
+from tests.faults.background import Background
 
 pytestmark = pytest.mark.processes
 RECOMMENDATIONS = "/v1/users/{user_id}/recommendations"
@@ -71,7 +71,7 @@ class Service:
         assert answer.status_code == 202, answer.text
         address = answer.headers["location"]
         ended = ("succeeded", "failed", "rejected", "cancelled")
-        wait_for("the end of the run", lambda: self.client.get(address).json()["state"] in ended, 60)
+        wait_for("the end of the run", lambda: self.client.get(address).json()["state"] in ended, 240)
         run = self.client.get(address).json()
         assert run["state"] in ("succeeded", "rejected"), run
         version: str | None = run["model_version"]
@@ -112,32 +112,21 @@ def service(database_url: str, tmp_path: Path, stack: ExitStack) -> Service:
     return Service(tmp_path, database_url, stack)
 
 
-class Clients:
+class Clients(Background):
     """Customers who keep asking, each in a thread."""
 
     def __init__(self, service: Service, users: list[str], count: int = 4) -> None:
+        super().__init__(count)
         self.versions: set[str] = set()
         self.answered: Counter[int] = Counter()
         self.errors: list[str] = []
         self._service = service
         self._users = users
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(count)]
 
-    def __enter__(self) -> "Clients":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self, number: int) -> None:
+    def work(self, number: int) -> None:
         with httpx2.Client(base_url=self._service.url, timeout=30) as kept:
             asked = 0
-            while not self._ended.is_set():
+            while not self.wait(0.02):  # customers, not a flood: the trainer yields to the API
                 user = self._users[(7 * asked + number) % len(self._users)]
                 asked += 1
                 try:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from tests.faults.cluster import cluster
 from tests.faults.outage import outage
+from tests.faults.overload import overload
 from tests.faults.replicas import lose_replicas
 from tests.faults.rounds import Rounds
 from tests.faults.service import Service, prepare
+from tests.faults.soak import soak
 from tests.faults.training_stages import die_everywhere
 
 
@@ -26,9 +28,23 @@ def main() -> int:
     parser.add_argument(
         "parts",
         nargs="*",
-        default=["sqlite", "postgresql", "stages", "outage", "replicas"],
+        default=["sqlite", "postgresql", "stages", "outage", "replicas", "overload"],
         help="sqlite, postgresql: kill everything while events come; stages: trainers die at each stage; "
-        "outage: the database goes away under load; replicas: one of several is killed under load",
+        "outage: the database goes away under load; replicas: one of several is killed under load; "
+        "overload: ten times as many calls as can be answered; soak: mixed load for an hour (not by default)",
+    )
+    parser.add_argument("--overload-seconds", type=float, default=30.0)
+    parser.add_argument("--minutes", type=float, default=60.0, help="of the soak")
+    parser.add_argument("--warm-minutes", type=float, default=10.0, help="of it that are not judged")
+    parser.add_argument("--train-minutes", type=float, default=5.0, help="between two trainings")
+    parser.add_argument("--rate", type=float, default=15.0, help="calls a second of the soak")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the soak's shop: 20,000 users at 1")
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two samples")
+    parser.add_argument(
+        "--database", help="an empty one for the soak, or `postgresql`: a server of its own; default: SQLite"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("var/soak"), help="for the soak's table and picture"
     )
     asked = parser.parse_args()
     failed = 0
@@ -44,6 +60,10 @@ def main() -> int:
                 lines, failures = die_everywhere(folder)
             elif part == "outage":
                 lines, failures = outage(stack, folder, asked.outage_seconds)
+            elif part == "overload":
+                lines, failures = overload(folder, asked.overload_seconds)
+            elif part == "soak":
+                lines, failures = soak(asked, folder)
             else:
                 lines, failures = lose_replicas(stack, folder, asked.kills)
         print("\n".join([*lines, f"{time.monotonic() - began:.0f} s"]), flush=True)

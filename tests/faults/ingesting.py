@@ -1,7 +1,6 @@
 """Clients that send events with ids of their own, and know of each what they were told."""
 
 import random
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import httpx2
 from sqlalchemy import text
 
 from app.db.session import Database
+from tests.faults.background import Background
 
 BATCH = 20
 LINES = 3
@@ -38,35 +38,23 @@ class Told:
     failures: list[str] = field(default_factory=list)
 
 
-class Clients:
+class Clients(Background):
     """Some clients, each in a thread, from the beginning of a block to its end."""
 
     def __init__(self, addresses: list[str], name: str, seed: int, count: int = 3) -> None:
+        super().__init__(count)
         self.told = Told()
         self._addresses = addresses
-        self._ended = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._send, args=(f"{name}-{number}", random.Random(seed * 97 + number)))
-            for number in range(count)
-        ]
+        self._name = name
+        self._seed = seed
 
-    def __enter__(self) -> "Clients":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _send(self, name: str, chance: random.Random) -> None:
+    def work(self, number: int) -> None:
         with httpx2.Client(timeout=20) as client:
-            self._go_on(name, chance, client)
+            self._go_on(f"{self._name}-{number}", random.Random(self._seed * 97 + number), client)
 
     def _go_on(self, name: str, chance: random.Random, client: httpx2.Client) -> None:
         number = 0
-        while not self._ended.is_set():
+        while not self.is_over:
             number += 1
             sent = _made(f"{name}-{number}", chance)
             self.told.sent.append(sent)

@@ -1,6 +1,5 @@
 """The database goes away under load, or hangs, and comes back."""
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from app.core.clock import now_ms
 from app.db.session import Database
 from app.schemas.keys import KeyRequest
 from app.services.keys import create_key
+from tests.faults.background import Background
 from tests.faults.cluster import cluster
 from tests.faults.service import Service, prepare
 
@@ -21,34 +21,23 @@ LONGEST_SECONDS = 10.0
 HEALED_SECONDS = 10.0
 
 
-class Load:
+class Load(Background):
     """Clients that ask and send without end, and what they were answered since `begin`."""
 
     def __init__(self, address: str, key: str, count: int = 4) -> None:
+        super().__init__(count)
         self._address = address
         self._headers = {"X-API-Key": key}
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._go, args=(number,)) for number in range(count)]
         self.begin()
 
     def begin(self) -> None:
         self.answers: Counter[str] = Counter()
         self.seconds: list[float] = []
 
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _go(self, number: int) -> None:
+    def work(self, number: int) -> None:
         with httpx2.Client(base_url=self._address, headers=self._headers, timeout=60) as client:
             done = 0
-            while not self._ended.is_set():
+            while not self.is_over:
                 done += 1
                 event = {"user_id": f"u{number}", "item_id": "i1", "event": "view_item"}
                 began = time.monotonic()

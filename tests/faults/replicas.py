@@ -1,7 +1,6 @@
 """Several replicas and two trainers on one PostgreSQL: one is killed, or asked to end, under load."""
 
 import random
-import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
@@ -12,38 +11,28 @@ import httpx2
 
 from app.db.queries import interactions
 from app.db.session import Database
+from tests.faults.background import Background
 from tests.faults.cluster import cluster
 from tests.faults.ingesting import stored
 from tests.faults.service import Service, prepare
 
 
-class Customers:
+class Customers(Background):
     """Clients that ask and send, and try a call that failed once more at another replica."""
 
     def __init__(self, addresses: list[str], count: int = 4) -> None:
+        super().__init__(count)
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
         self.sent: set[str] = set()
         self.slowest = 0.0
         self._addresses = addresses
-        self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._go, args=(number,)) for number in range(count)]
 
-    def __enter__(self) -> "Customers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _go(self, number: int) -> None:
+    def work(self, number: int) -> None:
         chance = random.Random(number)
         done = 0
         with httpx2.Client(timeout=20) as client:
-            while not self._ended.is_set():
+            while not self.is_over:
                 done += 1
                 user = f"replicated-{chance.randrange(20)}"
                 if done % 2:

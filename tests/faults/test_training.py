@@ -72,7 +72,7 @@ def test_a_full_disk(made: Trainers) -> None:
     before = made.active()
     run_id = queue(made.database)
     process = made.start("pruning", signal.SIGKILL, fill_disk)
-    wait_for("the end of the run", lambda: run_row(made.database, run_id).state == "failed", 60)
+    wait_for("the end of the run", lambda: run_row(made.database, run_id).state == "failed", 180)
     process.terminate()
     process.join(20)
     assert "File too large" in run_row(made.database, run_id).error
