@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 BENCH_ARGS ?=
 FAULT_ARGS ?= --rounds 200
+FUZZ_ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test check lint bench faults serve clean
+.PHONY: help demo test check lint bench faults fuzz audit sbom serve clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -36,6 +37,21 @@ bench: $(VENV)/.bench ## Measure, side by side with references (BENCH_ARGS: name
 
 faults: $(VENV)/.dev ## Kill processes and servers under load (FAULT_ARGS: --rounds 200, parts; docs/reliability.md)
 	@$(BIN)/python -m tests.faults $(FAULT_ARGS)
+
+fuzz: $(VENV)/.fuzz ## Make up inputs (FUZZ_ARGS: targets, --seconds, --minutes; docs/reliability.md)
+	@$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+audit: $(VENV)/bin/python ## Known problems of the pinned versions (asks a service on the network)
+	@$(PYTHON) -m venv $(VENV)/tools && $(VENV)/tools/bin/pip install --quiet pip-audit
+	@$(VENV)/tools/bin/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
+
+sbom: $(VENV)/bin/python ## What the image installs, as CycloneDX JSON (sbom.cdx.json)
+	@$(PYTHON) -m venv $(VENV)/tools && $(VENV)/tools/bin/pip install --quiet cyclonedx-bom
+	@$(PYTHON) -m venv --clear $(VENV)/image
+	@$(VENV)/image/bin/pip install --quiet --constraint constraints.txt '.[postgresql]'
+	@$(VENV)/image/bin/pip uninstall --quiet --yes pip setuptools
+	@$(VENV)/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --of JSON \
+		--output-file sbom.cdx.json $(VENV)/image/bin/python
 
 serve: $(VENV)/.demo ## Serve on ./var with a trainer
 	@$(BIN)/vitrine serve

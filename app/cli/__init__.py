@@ -1,36 +1,73 @@
-"""The `vitrine` command."""
+"""The `vitrine` command.
+
+What a command needs is imported when it is asked for: `vitrine serve` stays in memory above its workers, and
+has no use for what trains a model.
+"""
 
 import os
 import sys
+from importlib import import_module
+from typing import Any, Final
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from sqlalchemy.exc import DBAPIError
+from typer.core import TyperGroup
 
-from app.cli import evaluate, imports, keys, migrate, pseudonym, serve, train
 from app.cli.console import fail, first_line
-from app.cli.demo.command import demo
-from app.cli.export import commands as export
 from app.core.errors import AppError
+
+COMMANDS: Final = {
+    "serve": ("app.cli.serve", "serve"),
+    "trainer": ("app.cli.trainer", "trainer"),
+    "migrate": ("app.cli.migrate", "migrate"),
+    "backup": ("app.cli.backup", "backup"),
+    "import": ("app.cli.imports", "app"),
+    "export": ("app.cli.export.commands", "app"),
+    "train": ("app.cli.train", "train"),
+    "evaluate": ("app.cli.evaluate", "evaluate_command"),
+    "demo": ("app.cli.demo.command", "demo"),
+    "keys": ("app.cli.keys", "app"),
+    "pseudonym": ("app.cli.pseudonym", "pseudonym"),
+}
+"""Module and name of each command, a function or a group of further ones, in the order of `--help`."""
+
+
+class _Commands(TyperGroup):
+    """Commands that are imported one by one."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name]
+        found = getattr(import_module(module), name)
+        if isinstance(found, typer.Typer):
+            made: Any = typer.main.get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False)
+            alone.command()(found)
+            made = typer.main.get_command(alone)
+        made.name = cmd_name
+        return made
+
 
 app = typer.Typer(
     name="vitrine",
+    cls=_Commands,
     help="Self-hosted personalisation for storefronts. Settings come from VITRINE_* variables and .env.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("serve")(serve.serve)
-app.command("trainer")(serve.trainer)
-app.command("migrate")(migrate.migrate)
-app.add_typer(imports.app, name="import")
-app.add_typer(export.app, name="export")
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate_command)
-app.command("demo")(demo)
-app.add_typer(keys.app, name="keys")
-app.command("pseudonym")(pseudonym.pseudonym)
+
+
+@app.callback()
+def _vitrine() -> None:
+    """Makes this a group, though none of its commands is named here."""
 
 
 def main() -> None:

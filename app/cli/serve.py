@@ -1,6 +1,7 @@
-"""`vitrine serve` and `vitrine trainer`"""
+"""`vitrine serve`"""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -16,13 +17,15 @@ import typer
 import uvicorn
 
 from app.api.connections import BoundedHttp
+from app.api.server import BACKLOG
 from app.cli.console import err, fail, open_database
 from app.core.settings import Settings
 from app.db.queries.keys import any_key
-from app.trainer import run_trainer
 
 RESTART_SECONDS = 2.0
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+OPEN_FILES = 8_192
+"""Of a process: each connection is one, and each array of a model version."""
 LIMITS_VARIABLE = "VITRINE_RATE_LIMIT_FILE"
 
 
@@ -54,6 +57,7 @@ def serve(
     err.print(f"Vitrine listens on http://{host}:{port} — documentation at http://{host}:{port}/docs")
     # With one worker a server that ends on SIGTERM sends it to itself again: what follows must still happen.
     signal.signal(signal.SIGTERM, _exit)
+    _raise_open_files()
     with _metrics(settings, workers), _rate_limits(settings, workers):
         child = _TrainerChild() if with_trainer else None
         try:
@@ -67,6 +71,8 @@ def serve(
                 access_log=False,
                 server_header=False,
                 http=BoundedHttp,
+                loop="app.api.server:PromptLoop",
+                backlog=BACKLOG,
                 ws="none",
                 timeout_graceful_shutdown=15,
             )
@@ -75,13 +81,12 @@ def serve(
                 child.stop()
 
 
-def trainer(
-    parent: Annotated[int | None, typer.Option(hidden=True, help="End when this process is gone")] = None,
-) -> None:
-    """Run a trainer: it takes queued training runs, one at a time over all trainers."""
-    settings = Settings()
-    open_database(settings).close()  # says in one line what is wrong with it
-    run_trainer(settings, parent)
+def _raise_open_files() -> None:
+    """Shells give a process 1,024, of which a model version alone may take some hundreds."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

@@ -6,10 +6,12 @@ Nothing below the edge commits: `write()` is the transaction of one request, tra
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 
 from app.db.deadlines import Deadlines
 
@@ -38,6 +40,8 @@ class Database:
         self.pool_size = pool_size
         self._bounded = for_requests and not self.embedded
         self._deadlines = Deadlines()
+        self._keeping = Lock()
+        self._kept: Connection | None = None
         self.engine = self._embedded_engine() if self.embedded else self._server_engine()
 
     def _embedded_engine(self) -> Engine:
@@ -82,9 +86,32 @@ class Database:
 
     @contextmanager
     def read(self, seconds: float = STATEMENT_SECONDS) -> Iterator[Connection]:
-        """A connection for reading; one for requests is cut after so many seconds."""
-        with self._in_time(self.engine.connect(), seconds) as connection:
-            yield connection
+        """A connection for reading; one for requests is cut after so many seconds.
+
+        On SQLite one is kept for whoever comes first: to take one from the pool and give it back takes longer
+        than most of what it is asked.
+        """
+        if not self.embedded or not self._keeping.acquire(blocking=False):
+            with self._in_time(self.engine.connect(), seconds) as connection:
+                yield connection
+            return
+        try:
+            if self._kept is None:
+                self._kept = self.engine.connect()
+            try:
+                yield self._kept
+            finally:
+                self._end_reading(self._kept)
+        finally:
+            self._keeping.release()
+
+    def _end_reading(self, kept: Connection) -> None:
+        """End what the kept connection has begun; if that fails, let it go."""
+        try:
+            if kept.in_transaction():
+                kept.rollback()
+        except DBAPIError:
+            self._kept = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -119,6 +146,13 @@ class Database:
     def close(self) -> None:
         """Close all connections of the pool."""
         self._deadlines.close()
+        if self._keeping.acquire(blocking=False):
+            try:
+                if self._kept is not None:
+                    self._kept.close()
+                    self._kept = None
+            finally:
+                self._keeping.release()
         self.engine.dispose()
 
 
@@ -136,7 +170,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     )
     cursor = connection.cursor()
     # FULL makes each commit reach the disk before the 2xx: a power cut loses nothing acknowledged either.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -29,7 +29,7 @@ from app.services.histories import MAX_EVENTS
 from app.services.live import Live, LiveModel
 from app.services.popular import popular_scores
 
-NO_MODEL: Final = "No model is trained yet: this is what is popular."
+NO_MODEL: Final = "{}: this is what is popular."
 FEWER: Final = "Rules name fewer items than were asked for: the others are alike or popular, see `source`."
 UNKNOWN_USER: Final = "The user is unknown: nothing is left out for it."
 _NEW_AT_ONCE: Final = 20
@@ -82,7 +82,7 @@ def goes_with_cart(connection: Connection, live: Live, request: BoughtTogetherRe
     picked = _Picked(_without(live, left_out, now))
     cart = sorted(keys.values())
     if model is None:
-        warnings.append(NO_MODEL)
+        warnings.append(NO_MODEL.format(live.lack))
     elif cart:
         columns = model.indexes_of(np.array(cart, dtype=np.int64))
         _pick_by_rules(picked, live, model, columns[columns >= 0], request.n)

@@ -40,6 +40,9 @@ class Catalogue:
         self._until = np.empty(0, dtype=np.int64)
         self._since = np.empty(0, dtype=np.int64)
         self._by_key = np.empty(0, dtype=np.int64)
+        self._offered: NDArray[np.bool_] | None = None
+        """What can be bought between two moments, after the changes taken in; None: not known."""
+        self._offered_from = self._offered_until = 0
         self._paths = ListColumn()
         self._lock = threading.Lock()
         self.columns = ItemColumns(self.positions_of, self._paths, self._lock)
@@ -79,6 +82,7 @@ class Catalogue:
                 self._paths.grow(self._size)
                 self._paths.write(np.array(places, dtype=np.int64), paths)
                 self.columns.changed()
+                self._offered = None
                 if self._size > before:
                     self._by_key = np.argsort(self.keys, kind="stable")
             self._revision = max(self._revision, latest)
@@ -99,10 +103,20 @@ class Catalogue:
     def available(self, now: int, category: str | None = None) -> NDArray[np.bool_]:
         """Which items can be bought now (and lie under a category), `(n,)`."""
         with self._lock:
-            mask = (self._from[: self._size] <= now) & (now < self._until[: self._size])
+            offered = self._offered
+            if offered is None or not self._offered_from <= now < self._offered_until:
+                offered = self._offered = self._offer(now)
+            mask = offered.copy()
             if category is not None:
                 mask &= self._below(category)
         return np.asarray(mask)
+
+    def _offer(self, now: int) -> NDArray[np.bool_]:
+        """What can be bought now; until when that stays so is noted."""
+        starts, ends = self._from[: self._size], self._until[: self._size]
+        changes = np.concatenate([starts[starts > now], ends[ends > now]])
+        self._offered_from, self._offered_until = now, int(changes.min(initial=NEVER))
+        return np.asarray((starts <= now) & (now < ends))
 
     def has_category(self, category: str) -> bool:
         """Whether any item lies under a category."""

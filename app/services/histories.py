@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,6 @@ from app.db.bulk import keys_by_external_id
 from app.db.queries import interactions
 from app.db.queries.relations import ties_of
 from app.db.queries.users import user_key
-from app.db.rows import AnyRow
 from app.db.tables import items
 from app.learning.dataset import DAY_MS, Histories
 from app.schemas.recommendations import SessionContext, SessionEvent
@@ -158,7 +158,7 @@ def single_item_histories(items: NDArray[np.int32], n_items: int) -> Histories:
     return Histories(matrix, np.zeros(len(items), dtype=np.float32))
 
 
-def _take(events: Events, rows: Sequence[AnyRow]) -> None:
+def _take(events: Events, rows: Sequence[tuple[Any, ...]]) -> None:
     for item_key, name, value, quantity, occurred_at in rows:
         events.item_keys.append(item_key)
         events.names.append(name)

@@ -117,7 +117,7 @@ def _access(connection: Connection, caller: Caller, admin_key: str | None) -> Ac
         return Access("settings", ALL_SCOPES)
     row = keys.find_by_hash(connection, given)
     # What the index takes to find a hash tells nothing of a secret: nobody can choose the hash of a guess.
-    if row is None or not hmac.compare_digest(given, bytes(row.secret_hash)) or row.revoked_at is not None:
+    if row is None or not hmac.compare_digest(given, row.secret_hash) or row.revoked_at is not None:
         return None
     if row.expires_at is not None and row.expires_at <= now_ms():
         return None

@@ -16,12 +16,13 @@ import numpy as np
 import structlog
 from anyio import to_thread
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from threadpoolctl import threadpool_limits
 
 from app.core.telemetry import MODEL_FAILING, MODEL_FAILURES, MODEL_LOADED
-from app.db.migrate import current_revision, head_revision
+from app.db.migrate import require_head
 from app.db.queries.models import active_version, served_before
 from app.db.session import Database
 from app.learning.artifacts import ArtifactError, is_stored, read_version
@@ -37,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 15.0
 """Between two attempts to open a version that cannot be served; each reads all of it."""
+ADVICE = "Train again ('vitrine train' or POST /v1/training-runs), or activate another version."
 MOST_FORMER = 5
 """Versions that are tried in the place of one that cannot be served."""
 
@@ -61,7 +63,7 @@ class LiveModel:
             version = ModelVersion.from_store(content, arrays)
         except (KeyError, ValueError, TypeError) as error:
             raise ArtifactError(
-                f"version {name} is not one that this release can serve: {error!r}"
+                f"version {name} was written by another release, and this one cannot read it: {_told(error)}"
             ) from error
         return cls(
             name, version, content, Arrivals(version), np.argsort(version.item_keys), np.empty(0, np.int64)
@@ -103,6 +105,17 @@ class LiveModel:
         return self._ranked[family]
 
 
+def _told(error: KeyError | ValueError | TypeError) -> str:
+    """What of a version cannot be read, in one line."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return f"{error.title}.{place}: {first['msg']}"
+    return " ".join(str(error).split())
+
+
 class Live:
     """What this process serves from: the current model (None before the first training) and the catalogue."""
 
@@ -132,14 +145,16 @@ class Live:
             ended.set()
             await task
 
+    @property
+    def lack(self) -> str:
+        """Why there is no model to ask, as answers begin to say it."""
+        if self.failing is None:
+            return "No model is trained yet"
+        return "The active model version cannot be served (see /health/ready)"
+
     def start(self) -> None:
-        """Load the catalogue and the active version; raises RuntimeError if the schema is another one."""
-        current, head = current_revision(self._database), head_revision()
-        if current != head:
-            raise RuntimeError(
-                f"The database's schema is at {current or 'nothing'}, this release needs {head}: "
-                "run 'vitrine migrate' first."
-            )
+        """Load the catalogue and the active version; raises OtherSchema if the schema is another one."""
+        require_head(self._database)
         with self._database.read() as connection:
             self.catalogue.refresh(connection)
         self.follow_once()
@@ -163,7 +178,9 @@ class Live:
             self.current = None  # the one that was served is withdrawn
         if name is None or name == serving:
             gone = name is not None and not is_stored(self.artifacts, name)
-            self.failing = f"The files of the active version {name} are gone; it serves on." if gone else None
+            self.failing = None
+            if gone:
+                self.failing = f"The files of the active version {name} are gone; it serves on. {ADVICE}"
             return
         if name == self._failed and not retry:
             return
@@ -171,9 +188,9 @@ class Live:
             opened = LiveModel.open(self.artifacts, name)
         except (ArtifactError, OSError) as error:
             if self.failing is None or name not in self.failing:
-                log.error("model_not_loaded", version=name, serving=serving, error=str(error))
+                log.error("model_not_loaded", version=name, serving=serving, error=str(error), advice=ADVICE)
                 MODEL_FAILURES.inc()
-            self.failing = f"The active version {name} cannot be served: {error}"
+            self.failing = f"The active version {name} cannot be served: {error}. {ADVICE}"
             self._failed, self._failed_at = name, time.monotonic()
             if self.current is None:
                 self._serve_former(name)

@@ -9,7 +9,8 @@ from app.core.clock import now_ms, rfc3339
 from app.core.errors import Conflict, NotFound
 from app.db.queries import models
 from app.db.rows import AnyRow
-from app.learning.artifacts import ArtifactError, read_version
+from app.learning.artifacts import ArtifactError
+from app.services.live import LiveModel
 from app.services.paging import decode_cursor, page
 
 
@@ -33,7 +34,7 @@ def activate_model(connection: Connection, artifacts: Path, version: str) -> dic
     if row.pruned_at is not None:
         raise Conflict(f"The artifacts of version {version} were pruned; it cannot be served again.")
     try:
-        read_version(artifacts, version, verify=True)
+        LiveModel.open(artifacts, version)
     except (ArtifactError, OSError) as error:
         raise Conflict(f"Version {version} cannot be served: {error}") from error
     if not models.activate(connection, version, now_ms()):

@@ -88,15 +88,17 @@ class Scored:
     def in_order(self, allowed: Mask, minimum: float, first: int) -> Iterator[tuple[int, float]]:
         """Indexes and scores of allowed items, the best first, of equals the one with the lower id first."""
         few = np.count_nonzero(allowed) < FEW_ALLOWED * len(allowed)
-        mask = allowed[self.positions] if few else None
-        row = self.values[None, :]
-        least = max(minimum, np.finfo(np.float32).smallest_subnormal)
+        # Most items of a large catalogue have no score at all: partitioning them takes longest.
+        scored = np.flatnonzero(self.values >= least_score(minimum))
+        if few:
+            scored = scored[allowed[self.positions[scored]]]
+        row = self.values[scored][None, :]
 
         def best(n: int) -> list[tuple[int, float]]:
-            chosen, found = top_k(row, min(n, len(self.values)), mask)
-            self._tell(chosen[0][chosen[0] >= 0])
-            pairs = zip(chosen[0].tolist(), found[0].tolist(), strict=True)
-            return [(index, score) for index, score in pairs if index >= 0 and score >= least]
+            places, found = top_k(row, min(n, len(scored)))
+            chosen = scored[places[0]]
+            self._tell(chosen)
+            return list(zip(chosen.tolist(), found[0].tolist(), strict=True))
 
         # Of many that are allowed, the best are looked up one by one rather than all beforehand.
         positions = self.positions
@@ -119,7 +121,7 @@ class Scored:
     def pick(self, index: int, score: float) -> Pick:
         return Pick(int(self.positions[index]), score, self._sources[index], by_models=True)
 
-    def _tell(self, indexes: NDArray[np.int32]) -> None:
+    def _tell(self, indexes: NDArray[np.int64]) -> None:
         """Find out what carried these items; what none of the models knows is told by what it is like."""
         known = indexes[indexes < self._n_known]
         shares: dict[str, NDArray[np.float32]] = {}
@@ -248,6 +250,15 @@ def _allowed_of(source: str, positions: NDArray[np.int64], scores: Scores, allow
         for at in np.flatnonzero(allowed[positions[part]]).tolist():
             yield Pick(int(positions[first + at]), float(scores[first + at]), source)
         first, size = first + size, 4 * size
+
+
+def least_score(minimum: float) -> np.float32:
+    """The lowest positive number of a score that is not below `minimum`."""
+    kind = np.finfo(np.float32)
+    if minimum > float(kind.max):
+        return np.float32(np.inf)
+    least = max(np.float32(minimum), kind.smallest_subnormal)
+    return least if float(least) >= minimum else np.nextafter(least, np.float32(np.inf))
 
 
 def one_by_one(first_of: Callable[[int], list[Entry]], first: int) -> Iterator[Entry]:

@@ -26,7 +26,7 @@ from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned
 from app.services.topic import NO_ITEMS, Topic, about_items, about_person, names_items
 from app.services.value_effects import effects_of
 
-NO_MODEL = "No model is trained yet: this is what is popular and new."
+NO_MODEL = "{}: this is what is popular and new."
 UNKNOWN_USER = "The user is unknown: this is not personal."
 SHORTER = "The list is shorter than n: no further item fulfils what the request asks for."
 RELAXED = "The filter lets {} items through: the others, at the end, pass category and availability alone."
@@ -84,7 +84,7 @@ def recommend(
         if request.diversity and scored is not None and scored.similarities is None:
             warnings.append(NOT_COMPARED)
     else:
-        warnings.append(NO_MODEL)
+        warnings.append(NO_MODEL.format(live.lack))
     pins, unfit = _pins(connection, live, request, may_be_pinned, scored)
     warnings += unfit
     without: list[Pick] = []
@@ -126,7 +126,7 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
     """The given items, the best for a person first; equal ones in order of their ids."""
     now = now_ms()
     model = live.current
-    warnings = [] if model else ["No model is trained yet: all scores are 0."]
+    warnings = [] if model else [f"{live.lack}: all scores are 0."]
     scores = dict.fromkeys(request.item_ids, 0.0)
     if model is not None:
         events = read_events(connection, request.user_id, request.session, [], now, _uses_ties(model))

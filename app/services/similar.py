@@ -39,7 +39,7 @@ def similar_items(
     now = now_ms()
     model = live.current
     if model is None:
-        return _listed(None, now, [], ["No model is trained yet: nothing is known to be similar."])
+        return _listed(None, now, [], [f"{live.lack}: nothing is known to be similar."])
     model.take_in(connection, live.catalogue)
     scores, warnings = _item_scores(model, row, by)
     allowed = live.catalogue.available(now, category)

@@ -125,7 +125,7 @@ class _Away:
             allowed[live.catalogue.positions_of(np.array(events.item_keys, dtype=np.int64))] = False
         topic = scored = None
         if model is None:
-            warnings.append(NO_MODEL)
+            warnings.append(NO_MODEL.format(live.lack))
         else:
             about = request.about != "person" and bool(cart.item_keys)
             topic = (

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.cli import COMMANDS
+
 _START = multiprocessing.get_context("forkserver")
-_START.set_forkserver_preload(["app.cli"])
+_START.set_forkserver_preload([module for module, _ in COMMANDS.values()])
 
 
 @dataclass(frozen=True)

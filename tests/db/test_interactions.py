@@ -106,12 +106,12 @@ def test_the_latest_come_first(database: Database, log: Log) -> None:
     store(database, [log.row(12, at=50, session=True)])
     with database.read() as connection:
         found = queries.recent_of_user(connection, log.user, 100)
-        assert [row.value for row in found] == [4.0, 2.0, 0.0, 3.0, 1.0, 5.0]
-        assert [row.occurred_at for row in found] == sorted(times, reverse=True)
-        assert {(row.item_id, row.name) for row in found} == {(log.items["a"], "view_item")}
+        assert [row[2] for row in found] == [4.0, 2.0, 0.0, 3.0, 1.0, 5.0]
+        assert [row[4] for row in found] == sorted(times, reverse=True)
+        assert {row[:2] for row in found} == {(log.items["a"], "view_item")}
         assert queries.recent_of_user(connection, log.user, 3) == found[:3]
         assert queries.recent_of_user(connection, 10**9, 3) == []
-        assert [row.occurred_at for row in queries.recent_of_session(connection, "s", 5)] == [50]
+        assert [row[-1] for row in queries.recent_of_session(connection, "s", 5)] == [50]
         assert queries.recent_of_session(connection, "unknown", 5) == []
 
 

@@ -36,7 +36,7 @@ def corrected_items_of(connection: Connection, user_id: str, exclude_seen: bool)
     are taken out of taste still tell what the user has seen.
     """
     left_out = _CORRECTED_ITEMS if exclude_seen else _UNWANTED_ITEMS
-    return list(left_out.run(connection, user_id=user_id).scalars())
+    return [key for (key,) in left_out.rows(connection, user_id=user_id)]
 
 
 _OF_USER = (

@@ -78,20 +78,20 @@ def event_key_exists(connection: Connection, event_key: bytes) -> bool:
     return connection.execute(found).first() is not None
 
 
-def recent_of_user(connection: Connection, user_key: int, limit: int) -> Sequence[AnyRow]:
+def recent_of_user(connection: Connection, user_key: int, limit: int) -> list[tuple[Any, ...]]:
     """A user's latest events on items, newest first: item_id, name, value, quantity, occurred_at.
 
     Without those that a correction takes out of taste.
     """
-    return _RECENT_OF_USER.run(connection, user=user_key, most=limit).all()
+    return _RECENT_OF_USER.rows(connection, user=user_key, most=limit)
 
 
 def recent_of_session(
     connection: Connection, external_id: str, limit: int, but_not_of: int | None = None
-) -> Sequence[AnyRow]:
+) -> list[tuple[Any, ...]]:
     """The same for a session; `but_not_of` leaves out the events of a user who is asked about besides."""
     nobody = -1 if but_not_of is None else but_not_of
-    return _RECENT_OF_SESSION.run(connection, session=external_id, user=nobody, most=limit).all()
+    return _RECENT_OF_SESSION.rows(connection, session=external_id, user=nobody, most=limit)
 
 
 def _recent(whose: ColumnElement[bool]) -> Prepared:

@@ -1,8 +1,9 @@
 """API keys, by the hash of their secret."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+import orjson
+from sqlalchemy import Connection, Text, bindparam, cast, insert, select, update
 
 from app.db.prepared import Prepared
 from app.db.rows import AnyRow
@@ -14,12 +15,33 @@ def insert_key(connection: Connection, values: dict[str, Any]) -> None:
     connection.execute(insert(api_keys).values(values))
 
 
-def find_by_hash(connection: Connection, secret_hash: bytes) -> AnyRow | None:
+class HeldKey(NamedTuple):
+    """What a key allows, and until when."""
+
+    key_id: str
+    secret_hash: bytes
+    scopes: list[str]
+    expires_at: int | None
+    revoked_at: int | None
+
+
+def find_by_hash(connection: Connection, secret_hash: bytes) -> HeldKey | None:
     """The key with this hash, revoked and expired ones included."""
-    return connection.execute(_BY_HASH, {"secret_hash": secret_hash}).first()
+    found = _BY_HASH.rows(connection, secret_hash=secret_hash)
+    for key_id, stored, scopes, expires_at, revoked_at in found:
+        return HeldKey(key_id, bytes(stored), orjson.loads(scopes), expires_at, revoked_at)
+    return None
 
 
-_BY_HASH = select(api_keys).where(api_keys.c.secret_hash == bindparam("secret_hash"))
+_BY_HASH = Prepared(
+    select(
+        api_keys.c.key_id,
+        api_keys.c.secret_hash,
+        cast(api_keys.c.scopes, Text),
+        api_keys.c.expires_at,
+        api_keys.c.revoked_at,
+    ).where(api_keys.c.secret_hash == bindparam("secret_hash"))
+)
 
 
 def find_key(connection: Connection, key_id: str) -> AnyRow | None:
@@ -41,7 +63,7 @@ def set_successor(connection: Connection, key_id: str, successor: str, expires_a
 
 def any_key(connection: Connection) -> bool:
     """Whether a key was ever made."""
-    return _ANY.run(connection).first() is not None
+    return _ANY.value(connection) is not None
 
 
 _ANY = Prepared(select(api_keys.c.key_id).limit(1))

@@ -1,8 +1,9 @@
 """Social ties between users."""
 
-from sqlalchemy import Connection, case, delete, or_, select
+from sqlalchemy import BigInteger, Connection, Integer, bindparam, case, delete, or_, select
 
 from app.db.bulk import insert_rows
+from app.db.prepared import Prepared
 from app.db.rows import AnyRow
 from app.db.tables import relations, users
 
@@ -29,14 +30,22 @@ def delete_relation(connection: Connection, user: int, other: int) -> bool:
 
 def ties_of(connection: Connection, user: int, limit: int) -> list[tuple[int, float]]:
     """The other's key and the weight of each tie that a user or the other has named, the strongest first."""
+    found = _TIES.rows(connection, user=user, most=limit)
+    return [(int(key), float(weight)) for key, weight in found]
+
+
+def _ties() -> Prepared:
+    user = bindparam("user", type_=BigInteger)
     other = case((relations.c.user_id == user, relations.c.other_id), else_=relations.c.user_id)
-    found = connection.execute(
+    return Prepared(
         select(other, relations.c.weight)
         .where(or_(relations.c.user_id == user, relations.c.other_id == user))
         .order_by(relations.c.weight.desc(), other)
-        .limit(limit)
+        .limit(bindparam("most", type_=Integer))
     )
-    return [(int(key), float(weight)) for key, weight in found]
+
+
+_TIES = _ties()
 
 
 def list_relations(connection: Connection, user: int, after: int, limit: int) -> list[AnyRow]:

@@ -28,7 +28,7 @@ def hold_revision(connection: Connection, name: str) -> None:
 
 def current_revision(connection: Connection, name: str) -> int:
     """The counter as committed."""
-    return int(_CURRENT.run(connection, counter=name).scalar_one())
+    return int(_CURRENT.value(connection, counter=name))
 
 
 _CURRENT = Prepared(select(revisions.c.value).where(revisions.c.name == bindparam("counter")))

@@ -72,7 +72,7 @@ def existing_keys(connection: Connection, low: int, high: int, expected: int) ->
 
 def user_key(connection: Connection, external_id: str) -> int | None:
     """Key of a user, None if unknown."""
-    key: int | None = _KEY.run(connection, user_id=external_id).scalar()
+    key: int | None = _KEY.value(connection, user_id=external_id)
     return key
 
 
