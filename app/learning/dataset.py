@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from app.learning.matrices import reweighted
+
 DAY_MS = 86_400_000
 
 
@@ -161,7 +163,7 @@ class Occasions:
     def take(self, rows: NDArray[np.int64]) -> "Occasions":
         """The occasions of some rows, in the order given."""
         days = self.days
-        places = csr_array((np.arange(days.nnz), days.indices, days.indptr), shape=days.shape)[rows].data
+        places = reweighted(days, np.arange(days.nnz))[rows].data
         bought = None if self.bought is None else self.bought[places]
         return Occasions(csr_array(days[rows]), self.first[places], self.last[places], bought)
 
@@ -186,7 +188,7 @@ class Histories:
 
     def take(self, rows: NDArray[np.int64]) -> "Histories":
         """The histories of some rows, in the order given."""
-        ages = csr_array((self.ages, self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
+        ages = reweighted(self.matrix, self.ages)
         return Histories(
             csr_array(self.matrix[rows]),
             np.asarray(ages[rows].data, dtype=np.float32),

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories, InteractionLog, Occasions
+from app.learning.matrices import reweighted
 
 DISLIKED = -1.0
 """Strength of the lowest rating, in weights, where liking is asked for."""
@@ -146,9 +147,7 @@ def _occasions(
     first, last = age_days[new], age_days[ends]
     new[1:] |= np.floor(age_days[1:]) != np.floor(age_days[:-1])
     days = np.bincount(entry[new], minlength=len(keep))[keep].astype(np.float32)
-    return Occasions(
-        csr_array((days, matrix.indices, matrix.indptr), shape=matrix.shape), first, last, of_bought
-    )
+    return Occasions(reweighted(matrix, days), first, last, of_bought)
 
 
 def dataset_histories(dataset: Dataset, half_life: float | None = None) -> Histories:

@@ -208,7 +208,8 @@ def _social(
     tied = np.flatnonzero(np.diff(known.histories.ties.indptr)).astype(np.int64)
     if len(tied) >= LEAST_USERS:
         circle = Audience(known.histories.take(tied), csr_array(known.wanted[tied]))
-        return choose(models, circle, True, rng, progress)
+        chosen = choose(models, circle, True, rng, progress)
+        return mixed(chosen, with_circle(models, cold), len(tied) / (len(tied) + CHOOSERS))
     return with_circle(models, cold)
 
 

@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from app.learning.evaluation.background import Background
 from app.learning.evaluation.metrics import Floats
+from app.learning.matrices import reweighted
 
 _SMOOTHING: Final = 0.01
 """Share of the history's distribution that is mixed into the list's, so that the divergence is finite."""
@@ -38,7 +39,7 @@ class Beyond:
 def beyond_accuracy(ranked: NDArray[np.int32], history: csr_array, background: Background) -> Beyond:
     """Measure lists `(n_users, n)`, padded with -1, beside the users' histories `(n_users, n_items)`."""
     lists = _membership(ranked, len(background.known_by))
-    known = csr_array((np.ones(history.nnz), history.indices, history.indptr), shape=history.shape)
+    known = reweighted(history, np.ones(history.nnz))
     popularity = background.known_by / max(1, background.n_histories)
     # An item that nobody knows is as rare as one that a single history holds: its information is finite.
     information = np.log2(max(1, background.n_histories) / np.maximum(background.known_by, 1))

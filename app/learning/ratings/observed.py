@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from app.learning.matrices import reweighted
 from app.learning.ratings.base import Ratings
 from app.learning.ratings.side_information import read_sets
 
@@ -47,7 +48,7 @@ def rated_part(residual: csr_array, rated_items: NDArray[np.int64]) -> csr_array
 
 def pattern_of(residual: csr_array) -> csr_array:
     """Ones where there is a rating."""
-    return csr_array((np.ones_like(residual.data), residual.indices, residual.indptr), shape=residual.shape)
+    return reweighted(residual, np.ones_like(residual.data))
 
 
 def with_one(features: NDArray[np.float32]) -> NDArray[np.float32]:

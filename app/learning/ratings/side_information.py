@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import ItemTable
+from app.learning.matrices import reweighted
 from app.learning.recommenders.text import category_terms, fold, hashed_counts
 
 _ROWS_PER_FEATURE = 8
@@ -41,7 +42,7 @@ def rated_sets(
     column = 1 / np.sqrt(np.bincount(pattern.indices, minlength=n_items))
     row = 1 / np.sqrt(np.diff(pattern.indptr))
     data = np.repeat(row, np.diff(pattern.indptr)) * column[pattern.indices]
-    even = csr_array((data.astype(np.float32), pattern.indices, pattern.indptr), shape=pattern.shape)
+    even = reweighted(pattern, data.astype(np.float32))
     singular, directions = _directions(even, n_features, rng)
     weights = directions * column[:, None] * np.sqrt(n_users / np.sum(singular**2))
     items = directions * singular * np.sqrt(n_items / np.sum(singular**2))
@@ -64,7 +65,7 @@ def catalogue_features(
         return np.zeros((len(items.title), 0), dtype=np.float32)
     number = np.diff(kept.indptr)
     data = np.repeat(1 / np.sqrt(np.maximum(number, 1)), number).astype(np.float32)
-    unit = csr_array((data, kept.indices, kept.indptr), shape=kept.shape)
+    unit = reweighted(kept, data)
     _, directions = _directions(csr_array(unit[rated]), n_features, rng)
     return np.asarray(unit @ directions, dtype=np.float32)
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from scipy.sparse import csr_array, vstack
 
 from app.learning.dataset import Dataset, Histories, ItemTable
+from app.learning.matrices import reweighted
 from app.learning.recommenders.base import Arrays, Family, NotEnoughData, Scores
 from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.describing import Describer, FieldWeights, Reading
@@ -98,7 +99,7 @@ def _unit_vectors(counts: csr_array, idf: NDArray[np.float32]) -> csr_array:
     rows = entry_rows(counts)
     norms = np.sqrt(np.bincount(rows, weights=data.astype(np.float64) ** 2, minlength=counts.shape[0]))
     unit = (data / norms[rows]).astype(np.float32)
-    return csr_array((unit, counts.indices, counts.indptr), shape=counts.shape)
+    return reweighted(counts, unit)
 
 
 def _apart(vectors: csr_array, column: int) -> tuple[csr_array, csr_array]:

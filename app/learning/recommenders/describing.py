@@ -11,6 +11,7 @@ from pydantic import Field
 from scipy.sparse import csr_array, hstack
 
 from app.learning.dataset import ItemTable
+from app.learning.matrices import reweighted
 from app.learning.recommenders import chinese
 from app.learning.recommenders.attributes import (
     attribute_numbers,
@@ -247,7 +248,7 @@ def _numbers(reading: Reading, prices: PriceLevels, names: Sequence[str]) -> NDA
 
 def _damped(counts: csr_array) -> csr_array:
     data = (1.0 + np.log(counts.data)).astype(np.float32)
-    return csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
+    return reweighted(counts, data)
 
 
 def _cut(items: ItemTable) -> int:

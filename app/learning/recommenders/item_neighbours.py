@@ -9,6 +9,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
+from app.learning.matrices import reweighted
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
 from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.neighbourhoods import nearest_by_people
@@ -90,7 +91,7 @@ def _centred(matrix: csr_array) -> csr_array:
     rows = entry_rows(matrix)
     count = np.maximum(np.diff(matrix.indptr), 1)
     mean = np.bincount(rows, weights=matrix.data, minlength=matrix.shape[0]) / count
-    return csr_array((matrix.data - mean[rows], matrix.indices, matrix.indptr), shape=matrix.shape)
+    return reweighted(matrix, matrix.data - mean[rows])
 
 
 SPACE = {

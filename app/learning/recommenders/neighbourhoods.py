@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array, vstack
 
+from app.learning.matrices import reweighted
 from app.learning.recommenders import similarity
 from app.learning.recommenders.similarity import Measure, Moments
 from app.learning.recommenders.sparse import empty, entry_rows, narrow
@@ -211,4 +212,4 @@ def _counts(product: csr_array, together: csr_array) -> Floats:
 
 
 def _with(matrix: csr_array, values: NDArray[np.float64] | Floats) -> csr_array:
-    return csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return reweighted(matrix, values)

@@ -6,9 +6,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories, Occasions
+from app.learning.matrices import reweighted
 from app.learning.preferences import purchases
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
 from app.learning.recommenders.rhythm import Hazards, Waits, classes, expected_gaps, typical_gaps
@@ -136,7 +136,7 @@ def _once(histories: Histories) -> Occasions:
     """Each item of the histories as chosen once, at its last interaction."""
     matrix = histories.matrix
     ones = np.ones(matrix.nnz, dtype=np.float32)
-    days = csr_array((ones, matrix.indices, matrix.indptr), shape=matrix.shape)
+    days = reweighted(matrix, ones)
     return Occasions(days, histories.ages, histories.ages)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
+from app.learning.matrices import reweighted
 from app.learning.preferences import dataset_histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
 from app.learning.recommenders.sparse import (
@@ -42,7 +43,7 @@ class Social:
             return np.zeros(histories.matrix.shape, dtype=np.float32)
         weight = np.asarray(ties.sum(axis=1)).ravel()
         shares = (ties.data / weight[entry_rows(ties)]).astype(np.float32)
-        return spread(csr_array((shares, ties.indices, ties.indptr), shape=ties.shape), self.preferences)
+        return spread(reweighted(ties, shares), self.preferences)
 
     def supporters(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
         """How many of the users to whom somebody is tied like each wanted item, `(n_wanted,)`.

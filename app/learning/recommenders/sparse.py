@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
+from app.learning.matrices import reweighted
 from app.learning.preferences import dataset_histories
 from app.learning.recommenders.base import Arrays, NotEnoughData, Scores
 
@@ -102,7 +103,7 @@ def aged(histories: Histories, recency: float | None) -> csr_array:
     if recency is None or not matrix.nnz:
         return matrix
     data = matrix.data * np.exp2(-histories.ages / np.float32(recency))
-    return csr_array((data.astype(np.float32), matrix.indices, matrix.indptr), shape=matrix.shape)
+    return reweighted(matrix, data.astype(np.float32))
 
 
 def most_recent_histories(histories: Histories, limit: int) -> Histories:
@@ -127,7 +128,7 @@ def _cut(histories: Histories, ages: NDArray[np.float32], limit: int) -> Histori
     )
     kept = most_recent(Histories(marked, ages), limit)
     places = np.asarray(kept.data, dtype=np.int64) - 1
-    matrix = csr_array((histories.matrix.data[places], kept.indices, kept.indptr), shape=kept.shape)
+    matrix = reweighted(kept, histories.matrix.data[places])
     seen = histories.matrix if histories.seen is None else histories.seen
     return replace(histories, matrix=matrix, ages=histories.ages[places], seen=seen)
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from scipy.sparse import csr_array, diags_array
 
 from app.learning.dataset import Dataset, Histories
+from app.learning.matrices import reweighted
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.similarity import Moments
 from app.learning.recommenders.sparse import aged, shared_histories
@@ -36,7 +37,7 @@ class TruncatedSVD:
     def score(self, histories: Histories) -> Scores:
         known = aged(histories, self.recency)
         weights = np.asarray(known.data * self.scale[known.indices], dtype=np.float32)
-        scaled = csr_array((weights, known.indices, known.indptr), shape=known.shape)
+        scaled = reweighted(known, weights)
         return np.asarray((scaled @ self.directions) @ self.directions.T, dtype=np.float32)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:

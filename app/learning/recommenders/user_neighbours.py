@@ -9,6 +9,7 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
+from app.learning.matrices import reweighted
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.contributions import through_neighbours
 from app.learning.recommenders.similarity import Measure, Moments, similarity, strongest
@@ -83,7 +84,7 @@ class UserNeighbours:
         """Similarity to the `k` nearest kept histories, `(n_batch, n_kept)`."""
         asked = narrow(aged(histories, self.config.recency))
         weights = asked.data * self.rarity[asked.indices]
-        asked = csr_array((weights, asked.indices, asked.indptr), shape=asked.shape)
+        asked = reweighted(asked, weights)
         product = csr_array(asked @ self.kept_by_item)
         asking = Moments.of_rows(asked).take(entry_rows(product))
         product.data = similarity(
@@ -130,7 +131,7 @@ def fit(config: UserNeighboursConfig, dataset: Dataset, rng: np.random.Generator
     subjects = np.sort(latest).astype(np.int64)
     kept = narrow(csr_array(matrix[subjects]))
     scale = rarity(kept) if config.weighting == "tf_idf" else np.ones(dataset.n_items)
-    scaled = csr_array((kept.data * scale[kept.indices], kept.indices, kept.indptr), shape=kept.shape)
+    scaled = reweighted(kept, kept.data * scale[kept.indices])
     return UserNeighbours(config, subjects, kept, narrow(csr_array(scaled.T)), Moments.of_rows(scaled), scale)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from app.learning.matrices import reweighted
 from app.learning.recommenders.sparse import entry_rows
 
 Weighting = Literal["none", "tf_idf", "bm25"]
@@ -37,4 +38,4 @@ def weighted(matrix: csr_array, weighting: Weighting) -> csr_array:
         saturation = _SATURATION * values.mean()
         values = values * (saturation + 1.0) / (values + saturation * norm[rows])
     values = values * rarity(matrix)[matrix.indices]
-    return csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return reweighted(matrix, values)
