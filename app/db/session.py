@@ -170,7 +170,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     )
     cursor = connection.cursor()
     # FULL makes each commit reach the disk before the 2xx: a power cut loses nothing acknowledged either.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16384"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8192"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

@@ -128,6 +128,10 @@ class Rounds:
         self._run_id = self._service.train()
 
     def _note(self, run: dict[str, object]) -> None:
+        if run["state"] == "failed" and str(run["error"]).startswith("the trainer died"):
+            # As often as a run may be taken up: it is given up with the reason, as promised.
+            self.figures.trainings["given up"] += 1
+            return
         self.figures.trainings[str(run["state"])] += 1
         if run["state"] not in ("succeeded", "rejected"):
             self.figures.failures.append(f"training: {run}")
