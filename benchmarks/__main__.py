@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--telco", type=Path, default=_path("TELCO"), help="The Telco churn table")
     parser.add_argument("--trials", type=int, default=20, help="Of each peer in accuracy (default: 20)")
     parser.add_argument(
-        "--search-seconds", type=float, default=30.0, help="Of Vitrine's search (default: 30)"
+        "--search-seconds", type=float, default=25.0, help="Of Vitrine's search (default: 25)"
     )
     parser.add_argument("--threads", type=int, default=1, help="For algebra (default: 1)")
     parser.add_argument(

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     """How long a trainer that no longer reports keeps its run before another takes it up."""
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
     """How often a run whose trainer died is taken up again before it counts as failed."""
-    search_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    search_seconds: Annotated[float, Field(ge=0, le=86_400)] = 25.0
     """Time that a training may spend on the search for hyperparameters; 0: only what won before."""
     trainer_memory_mb: Annotated[int, Field(ge=64, le=65_536)] = 500
     """Memory in MiB for fitting one large model (EASE, segments); what does not fit is cut or sampled."""
