@@ -18,8 +18,9 @@ help: ## Show this list
 demo: $(VENV)/.demo ## A simulated shop: set up, fill, train, show, serve (DEMO_ARGS=--exit ends instead)
 	@$(BIN)/vitrine demo $(DEMO_ARGS)
 
+# One more than there are cores: many tests wait for processes that they started.
 test: $(VENV)/.dev ## Run all tests, on SQLite and PostgreSQL
-	@$(BIN)/python -m pytest -n auto --dist loadscope
+	@$(BIN)/python -m pytest -n $$(($$($(BIN)/python -c 'import os; print(os.cpu_count() or 1)') + 1)) --dist loadscope
 
 lint: $(VENV)/.dev ## Format, lint, types, import contract, migrations
 	@$(BIN)/ruff format --check
