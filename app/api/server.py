@@ -14,11 +14,25 @@ from typing import Any, Final
 
 import uvloop
 
+from app.api.connections import BoundedHttp
+
 EVERY_SECONDS: Final = 0.05
 AT_ONCE: Final = 512
 """Connections that one process takes in at one time; the rest is for the others, or later."""
 BACKLOG: Final = 1_024
 """Connections that the system keeps waiting for all processes."""
+
+
+OPTIONS: Final[dict[str, Any]] = {
+    "log_config": None,
+    "access_log": False,
+    "server_header": False,
+    "http": BoundedHttp,
+    "loop": "app.api.server:PromptLoop",
+    "backlog": BACKLOG,
+    "ws": "none",
+}
+"""Of uvicorn, wherever the application is served."""
 
 
 class PromptLoop(uvloop.Loop):

@@ -16,8 +16,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
-from app.api.connections import BoundedHttp
-from app.api.server import BACKLOG
+from app.api.server import OPTIONS
 from app.cli.console import err, fail, open_database
 from app.core.settings import Settings
 from app.db.queries.keys import any_key
@@ -67,14 +66,8 @@ def serve(
                 host=host,
                 port=port,
                 workers=workers,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                http=BoundedHttp,
-                loop="app.api.server:PromptLoop",
-                backlog=BACKLOG,
-                ws="none",
                 timeout_graceful_shutdown=15,
+                **OPTIONS,
             )
         finally:
             if child is not None:

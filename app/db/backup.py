@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from app.core.files import sync
 from app.db.session import Database
 
 
@@ -40,9 +41,9 @@ def back_up(database: Database, target: Path) -> Backup:
             # On the driver's own connection: this cannot be done within a transaction.
             connection.cursor().execute("VACUUM INTO ?", (str(beside),))
         found = _checked(beside)
-        _sync(beside)
+        sync(beside)
         beside.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except sqlite3.Error as error:
         raise BackupFailed(f"The database was not copied: {error}") from error
     finally:
@@ -66,11 +67,3 @@ def _checked(path: Path) -> Backup:
             active = connection.execute("SELECT version FROM models WHERE active").fetchone()
     size = path.stat().st_size
     return Backup(size, revision and revision[0], active and active[0])
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.clock import now_ms, rfc3339
+from app.core.files import sync
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
@@ -107,14 +108,14 @@ def write_version(root: Path, name: str, content: Any, arrays: Mapping[str, NDAr
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
-        _sync_folder(aside)
+        sync(aside)
         try:
             aside.rename(target)
         except OSError as error:
             if target.exists():
                 raise VersionExists(f"version {name} exists already") from error
             raise
-        _sync_folder(root)
+        sync(root)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -255,11 +256,3 @@ def _read_array(folder: Path, name: str, key: str, entry: ArrayEntry, verify: bo
         )
     array.flags.writeable = False
     return array
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -57,8 +57,7 @@ def refit_blend(blend: Blend, models: dict[str, Recommender]) -> Blend:
     weights = {name: weight for name, weight in blend.weights.items() if name in models}
     weights = weights or {name: weight for name, weight in _DEFAULT.items() if name in models}
     weights = weights or {next(iter(models)): 1.0}
-    total = sum(weights.values())
-    return Blend({name: weight / total for name, weight in weights.items()})
+    return Blend.of(weights)
 
 
 def choose_blends(

@@ -26,9 +26,7 @@ def mixed(blend: Blend, other: Blend, share: float) -> Blend:
     weights = {name: share * weight for name, weight in blend.weights.items()}
     for name, weight in other.weights.items():
         weights[name] = weights.get(name, 0.0) + (1.0 - share) * weight
-    kept = {name: weight for name, weight in weights.items() if weight >= LEAST_WEIGHT}
-    total = sum(kept.values())
-    return Blend({name: weight / total for name, weight in kept.items()})
+    return Blend.of({name: weight for name, weight in weights.items() if weight >= LEAST_WEIGHT})
 
 
 def choose(

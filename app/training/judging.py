@@ -107,9 +107,8 @@ def _kept(served: Blends | Blend | None, blends: Blends, models: dict[str, Recom
     left: dict[str, Blend] = {}
     for name, blend in named.items():
         weights = {family: weight for family, weight in blend.weights.items() if family in models}
-        total = sum(weights.values())
-        if total > 0:
-            left[name] = Blend({family: weight / total for family, weight in weights.items()})
+        if sum(weights.values()) > 0:
+            left[name] = Blend.of(weights)
     if "usual" not in left:
         return None
     if not blends.may_repeat:

@@ -51,7 +51,7 @@ def test_answers_are_as_documented(label: str, served: dict[str, FastAPI]) -> No
     create_test(operation=OPERATIONS[label], test_func=check_operation, config=config)(served=served)
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def check_operation(case: schemathesis.Case[Any], served: dict[str, FastAPI]) -> None:
     for engine, app in served.items():
         note(engine)

@@ -7,8 +7,7 @@ from typing import Any
 
 import uvicorn
 
-from app.api.connections import BoundedHttp
-from app.api.server import BACKLOG
+from app.api.server import OPTIONS
 from app.core.settings import Settings
 from app.main import create_app
 from tests.e2e.processes import Process
@@ -60,13 +59,4 @@ class WarmService(Service):
 def _serve(port: int, settings: dict[str, Any], output: str) -> None:
     os.dup2(os.open(output, os.O_WRONLY | os.O_CREAT), 2)
     app = create_app(Settings(**settings))
-    uvicorn.run(
-        app,
-        port=port,
-        log_config=None,
-        access_log=False,
-        http=BoundedHttp,
-        loop="app.api.server:PromptLoop",
-        backlog=BACKLOG,
-        ws="none",
-    )
+    uvicorn.run(app, port=port, **OPTIONS)

@@ -89,7 +89,7 @@ def test_broken_off_writing_leaves_nothing(root: Path, monkeypatch: pytest.Monke
     def break_off(folder: Path) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(artifacts, "_sync_folder", break_off)
+    monkeypatch.setattr(artifacts, "sync", break_off)
     with pytest.raises(OSError, match="disk full"):
         write_version(root, "v2", {}, ARRAYS)
     assert [path.name for path in root.iterdir()] == ["v1"]

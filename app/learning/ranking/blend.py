@@ -34,6 +34,12 @@ class Blend:
     weights: dict[str, float]
     """Weight by family, positive, summing to 1."""
 
+    @classmethod
+    def of(cls, weights: Mapping[str, float]) -> Self:
+        """Families by what they weigh beside each other; there may be none."""
+        total = sum(weights.values())
+        return cls({name: weight / total for name, weight in weights.items()})
+
     def score(self, models: Mapping[str, Recommender], histories: Histories) -> Scores:
         """Scores of all items, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
         return self.combine({name: normalise(models[name].score(histories)) for name in self.weights})
@@ -52,8 +58,7 @@ class Blend:
         if sources is None:
             return self
         kept = {name: weight for name, weight in self.weights.items() if family_of(name).source in sources}
-        total = sum(kept.values())
-        return Blend({name: weight / total for name, weight in kept.items()})
+        return Blend.of(kept)
 
 
 @dataclass(frozen=True)
