@@ -40,7 +40,9 @@ def evaluate_command(
         str | None,
         typer.Option(help=f"What is held out: {', '.join(PROTOCOLS)}; default: as the trainer chooses"),
     ] = None,
-    share: Annotated[float, typer.Option(min=0.01, max=0.9, help="Held out by time and by strong")] = 0.2,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Held out by time, strong and sessions")
+    ] = 0.2,
     folds: Annotated[int, typer.Option(min=2, max=100, help="Of each user's items, by random")] = 5,
     fold_limit: Annotated[int | None, typer.Option(min=1, help="Run only so many of the folds")] = None,
     n: Annotated[int, typer.Option("--n", min=1, max=1000, help="Length of the lists")] = 10,

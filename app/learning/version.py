@@ -70,15 +70,15 @@ class ModelVersion:
         """Normalised scores of each family that a blend uses, each `(n_batch, n_items)`."""
         return {family: normalise(self.recommenders[family].score(of)) for family in blend.weights}
 
-    def blend_for(self, history: Histories, exclude_seen: bool) -> Blend:
+    def blend_for(self, history: Histories, exclude_seen: bool, anonymous: bool = False) -> Blend:
         """The blend for a batch of one."""
         known, idle = known_and_idle(history)
         tied = history.ties is not None and history.ties.nnz > 0
-        return self.blends.of(int(known[0]), float(idle[0]), exclude_seen, tied)
+        return self.blends.of(int(known[0]), float(idle[0]), exclude_seen, tied, anonymous)
 
-    def score(self, of: Histories, exclude_seen: bool) -> Scores:
+    def score(self, of: Histories, exclude_seen: bool, anonymous: bool = False) -> Scores:
         """Scores of all items as they are served, `(n_batch, n_items)`."""
-        return self.cold.lend(self.blends.score(self.recommenders, of, exclude_seen))
+        return self.cold.lend(self.blends.score(self.recommenders, of, exclude_seen, anonymous))
 
     def to_store(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The version as content (JSON) and arrays."""

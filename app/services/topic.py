@@ -54,7 +54,8 @@ def about_person(
 ) -> Topic:
     """A list by all that is known of the person."""
     history = history_of(events, model)
-    blend = model.version.blend_for(history, exclude_seen).only(request.sources)
+    anonymous = request.user_id is None
+    blend = model.version.blend_for(history, exclude_seen, anonymous).only(request.sources)
     scores = model.version.family_scores(history, blend)
     return Topic(events, history, blend, scores, model.positions(live.catalogue))
 

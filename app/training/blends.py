@@ -1,23 +1,23 @@
 """The blends of a version, each chosen on the histories that it will meet."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset
-from app.learning.evaluation.harness import evaluate_top_n
 from app.learning.ranking.blend import Blend, Blends
 from app.learning.ranking.cold_items import ColdItems
 from app.learning.recommenders.base import NotEnoughData, Recommender
 from app.learning.recommenders.content import Content
 from app.learning.recommenders.sparse import most_recent_histories
-from app.training.choosing import CHOOSERS, LEAST_USERS, choose, mixed
-from app.training.judging import LIST_LENGTH, Audience
+from app.training.choosing import CHOOSERS, LEAST_USERS, choose, clearly_positive, mixed, ndcg
+from app.training.judging import Audience
 from app.training.newcomer_blends import FIRST_ITEMS, all_of, choose_for_newcomers, with_few
-from app.training.newcomers import Newcomers
+from app.training.newcomers import LeftOut, Newcomers
 from app.training.progress import Progress
+from app.training.session_blend import choose_for_sessions
 
 COLD_FACTORS = (0.9, 0.7, 0.5, 0.3)
 """Of the score that an item without a history inherits; the largest that costs next to nothing is taken."""
@@ -65,7 +65,7 @@ def choose_blends(
     back: Audience,
     everybody: Audience,
     anybody: Audience,
-    newcomers: Sequence[Newcomers],
+    out: LeftOut,
     idle: Audience | None,
     crossed: Sequence[tuple[Audience, Audience]],
     idle_after: float,
@@ -73,11 +73,12 @@ def choose_blends(
     rng: np.random.Generator,
     progress: Progress,
 ) -> Blends:
-    """Learn weights for the usual list, for lists without seen items, for newcomers and for the idle.
+    """Learn weights for the usual list, for lists without seen items, for newcomers, sessions and the idle.
 
     `back` are users who came back, `idle` others who were away for longer than `idle_after` days; None
     where those who came back stand for all. The usual list has to please `everybody`, both kinds with equal
-    weight. `anybody` are the users as they are, who stand for `newcomers` where these are too few. `crossed`
+    weight. `out` are newcomers and sessions; where they are too few, `anybody`, the users as they are, stand
+    for the newcomers, and sessions are served as newcomers are. `crossed`
     are halves of `back`, each with all idle users, and the others: on these the usual blend has to prove
     itself.
     """
@@ -89,22 +90,25 @@ def choose_blends(
         unseen = back.without_seen()
         if len(unseen.histories) >= LEAST_USERS:
             new = choose(models, unseen, True, rng, progress.part("evaluate", 0.3, 0.5))
-    part = progress.part("evaluate", 0.5, 0.8)
+    newcomers = out.users
+    part = progress.part("evaluate", 0.5, 0.7)
     first, cold = choose_for_newcomers(models, newcomers, anybody, not may_repeat, rng, part)
-    social = _social(models, newcomers, cold, rng, progress.part("evaluate", 0.8, 0.85))
-    similar = _similar(models, everybody, rng, progress.part("evaluate", 0.85, 0.9))
+    social = _social(models, newcomers, cold, rng, progress.part("evaluate", 0.7, 0.75))
+    similar = _similar(models, everybody, rng, progress.part("evaluate", 0.75, 0.8))
     if idle is None or len(idle.histories) < LEAST_USERS:
-        found = Blends(usual, new, cold, social, usual, similar, float("inf"), may_repeat, first=first)
-        return with_few(models, found, newcomers)
-    away = choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.9, 0.95))
-    away = _careful(models, away, idle)
-    part = progress.part("evaluate", 0.95, 1.0)
-    if not may_repeat:
-        better = _clearly_better(models, crossed, away, rng, part)
-        share = len(back.histories) / (len(back.histories) + SURE_USERS) if better else 0.0
-        usual = new = mixed(usual, away, share)
+        away, idle_after = usual, float("inf")
+    else:
+        away = choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.8, 0.85))
+        away = _careful(models, away, idle)
+        if not may_repeat:
+            part = progress.part("evaluate", 0.85, 0.9)
+            better = _clearly_better(models, crossed, away, rng, part)
+            share = len(back.histories) / (len(back.histories) + SURE_USERS) if better else 0.0
+            usual = new = mixed(usual, away, share)
     found = Blends(usual, new, cold, social, away, similar, idle_after, may_repeat, first=first)
-    return with_few(models, found, newcomers)
+    found = with_few(models, found, newcomers)
+    session = choose_for_sessions(models, out.sessions, found, rng, progress.part("evaluate", 0.9, 1.0))
+    return replace(found, session=session)
 
 
 def _careful(models: dict[str, Recommender], blend: Blend, audience: Audience) -> Blend:
@@ -125,21 +129,9 @@ def _clearly_better(
     gains: list[NDArray[np.float64]] = []
     for learned_from, asked in crossed:
         blend = choose(models, learned_from, True, rng, progress)
-        rows = np.arange(len(asked.histories), dtype=np.int64)
-        ours, theirs = (
-            evaluate_top_n(
-                lambda some: one.score(models, some),  # noqa: B023
-                asked.histories,
-                rows,
-                asked.wanted,
-                LIST_LENGTH,
-                True,
-            ).per_user["ndcg"]
-            for one in (blend, plain)
-        )
+        ours, theirs = (ndcg(lambda some: one.score(models, some), asked) for one in (blend, plain))  # noqa: B023
         gains.append(ours - theirs)
-    gain = np.concatenate(gains)
-    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
+    return clearly_positive(np.concatenate(gains))
 
 
 def cold_items(models: Mapping[str, Recommender], dataset: Dataset, factor: float) -> ColdItems:
@@ -162,18 +154,14 @@ def choose_cold_factor(
     cold = cold_items(models, dataset, 1.0)
     if not len(cold.items):
         return COLD_FACTORS[0]
-    everybody = np.arange(len(audience.histories), dtype=np.int64)
+    exclude_seen = not blends.may_repeat
 
     def quality(factor: float) -> float:
         trusted = cold.with_factor(factor)
-        return evaluate_top_n(
-            lambda some: trusted.lend(blends.score(models, some, not blends.may_repeat)),
-            audience.histories,
-            everybody,
-            audience.wanted,
-            LIST_LENGTH,
-            not blends.may_repeat,
-        ).means["ndcg"]
+        lists = ndcg(
+            lambda some: trusted.lend(blends.score(models, some, exclude_seen)), audience, exclude_seen
+        )
+        return float(lists.mean())
 
     found = {factor: quality(factor) for factor in COLD_FACTORS}
     enough = (1.0 - COLD_COST) * max(found.values())
@@ -206,8 +194,7 @@ def _social(
         return cold
     tied = np.flatnonzero(np.diff(known.histories.ties.indptr)).astype(np.int64)
     if len(tied) >= LEAST_USERS:
-        circle = Audience(known.histories.take(tied), csr_array(known.wanted[tied]))
-        chosen = choose(models, circle, True, rng, progress)
+        chosen = choose(models, known.take(tied), True, rng, progress)
         return mixed(chosen, with_circle(models, cold), len(tied) / (len(tied) + CHOOSERS))
     return with_circle(models, cold)
 

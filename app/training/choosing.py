@@ -1,15 +1,16 @@
 """A blend for an audience, and mixtures of blends."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from app.learning.dataset import Histories
 from app.learning.evaluation.blending import ScoreBatch, collect_candidates, learn_blend
-from app.learning.evaluation.harness import batches
+from app.learning.evaluation.harness import batches, evaluate_top_n
 from app.learning.ranking.blend import Blend, normalise
-from app.learning.recommenders.base import Recommender
+from app.learning.recommenders.base import Recommender, Scores
 from app.training.judging import LIST_LENGTH, Audience
 from app.training.progress import Progress
 
@@ -55,6 +56,20 @@ def choose(
     candidates = collect_candidates(score_batches())
     wanted = csr_array(vstack([one.wanted for one in audiences], format="csr"))
     return learn_blend(candidates, wanted, rng, LIST_LENGTH)
+
+
+def ndcg(
+    score: Callable[[Histories], Scores], audience: Audience, exclude_seen: bool = True
+) -> NDArray[np.float64]:
+    """Of the lists by these scores, for each user of the audience."""
+    rows = np.arange(len(audience.histories), dtype=np.int64)
+    found = evaluate_top_n(score, audience.histories, rows, audience.wanted, LIST_LENGTH, exclude_seen)
+    return found.per_user["ndcg"]
+
+
+def clearly_positive(gain: NDArray[np.float64]) -> bool:
+    """Whether the mean of the users' gains is above 0 by more than a standard error."""
+    return bool(gain.mean() > gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 def _slice(histories: Histories, part: slice) -> Histories:

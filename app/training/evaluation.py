@@ -22,6 +22,7 @@ from app.learning.evaluation.splits import (
     k_folds,
     leave_last,
     relevant,
+    session_split,
     strong_split,
     time_split,
 )
@@ -33,7 +34,7 @@ from app.training.pipeline import Learned, Recipe, learn
 from app.training.progress import Progress
 from app.training.summary import FoldResult, ModelResult, summarise
 
-ProtocolName = Literal["time", "leave-last", "random", "strong"]
+ProtocolName = Literal["time", "leave-last", "random", "strong", "sessions"]
 PROTOCOLS: Final[tuple[str, ...]] = get_args(ProtocolName)
 LEAST_USERS: Final = 10
 """Users without whom a figure says nothing."""
@@ -51,7 +52,7 @@ class Plan:
     n: int = 10
     """Length of the lists."""
     share: float = 0.2
-    """Held out: of the interactions by time, of a user's items by the strong protocol."""
+    """Held out: of the interactions by time, of a user's items by strong; of the sessions, those asked."""
     folds: int = 5
     fold_limit: int | None = None
     """Folds that are run; None: all."""
@@ -105,6 +106,8 @@ def _splits(dataset: Dataset, plan: Plan, rng: np.random.Generator) -> Iterator[
             yield from k_folds(dataset, plan.folds, rng)
         case "strong":
             yield strong_split(dataset, plan.share, plan.share, rng)
+        case "sessions":
+            yield session_split(dataset, plan.share)
 
 
 def _evaluate_split(
@@ -132,7 +135,7 @@ def _evaluate_split(
         models |= fit_recommenders(split.train, missing, rng, progress.part("fit", 0.8, 0.9))
     asked = _Asked(histories, users, wanted, exclude_seen, plan)
     scorers: dict[str, Callable[[Histories], Scores]] = {
-        AUTOMATIC: lambda some: model.score(some, exclude_seen)
+        AUTOMATIC: lambda some: model.score(some, exclude_seen, split.protocol == "sessions")
     }
     alone = [name for name in learned.trial.configs if name in models] if plan.families else [POPULARITY]
     # Popularity first: it is what the others are to be better than.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Histories
@@ -31,8 +32,11 @@ class Audience:
         """Those who chose something new, and only that."""
         new = csr_array(self.wanted.multiply(self.histories.unseen))
         new.eliminate_zeros()
-        rows = np.flatnonzero(np.diff(new.indptr)).astype(np.int64)
-        return Audience(self.histories.take(rows), csr_array(new[rows]))
+        return Audience(self.histories, new).take(np.flatnonzero(np.diff(new.indptr)).astype(np.int64))
+
+    def take(self, rows: NDArray[np.int64]) -> "Audience":
+        """Some of them, in the order given."""
+        return Audience(self.histories.take(rows), csr_array(self.wanted[rows]))
 
 
 @dataclass(frozen=True)

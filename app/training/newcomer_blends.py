@@ -7,14 +7,14 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from app.learning.evaluation.harness import batches, evaluate_top_n
+from app.learning.evaluation.harness import batches
 from app.learning.evaluation.metrics import ranking_metrics
 from app.learning.ranking.blend import Blend, Blends, normalise
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Recommender
 from app.learning.recommenders.registry import family_of
 from app.learning.recommenders.sparse import earliest_histories
-from app.training.choosing import CHOOSERS, LEAST_USERS, choose, mixed
+from app.training.choosing import CHOOSERS, LEAST_USERS, choose, mixed, ndcg
 from app.training.judging import LIST_LENGTH, Audience
 from app.training.newcomers import Newcomers
 from app.training.progress import Progress
@@ -81,16 +81,8 @@ def with_few(models: Mapping[str, Recommender], blends: Blends, newcomers: Seque
         known = everybody.knowing(few).without_seen()
         if len(known.histories) < LEAST_USERS:
             break
-        rows = np.arange(len(known.histories), dtype=np.int64)
         cold, others = (
-            evaluate_top_n(
-                lambda some: tried.score(models, some, True),  # noqa: B023
-                known.histories,
-                rows,
-                known.wanted,
-                LIST_LENGTH,
-                True,
-            ).means["ndcg"]
+            ndcg(lambda some: tried.score(models, some, True), known).mean()  # noqa: B023
             for tried in (replace(blends, few=few), replace(blends, few=0))
         )
         if cold <= others:

@@ -1,4 +1,4 @@
-"""Newcomers for a trial: users of whom its models know nothing, told by their first items.
+"""Newcomers for a trial: users and sessions of whom its models know nothing, told by their first items.
 
 A user whom the models learned from, cut to a few items, is no newcomer: the neighbours who are found by these
 are above all the user's own row, and what most people have is no longer wanted, being had.
@@ -16,9 +16,11 @@ from app.learning.preferences import DISLIKED, dataset_histories, event_strength
 from app.training.judging import Audience
 
 LEFT_OUT = 0.1
-"""Share of the users who are taken out of the trial, to be asked about as newcomers."""
+"""Share of the users, and of the sessions, that are taken out of the trial to be asked about."""
 MOST_USERS = 200
 """Newcomers of each kind, at most."""
+MOST_SESSIONS = 400
+"""Of which anonymous visitors' blend is learned, at most."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,18 @@ class Newcomers:
 
         What followed is wanted, what came again too.
         """
+        return self._told(self.rank <= items)
+
+    def part_way(self, rng: np.random.Generator) -> Audience:
+        """All who had two items or more, each told by a random number of the first, less than all."""
+        last = np.zeros(self.dataset.n_subjects, dtype=np.int64)
+        np.maximum.at(last, self.dataset.log.subject, self.rank)
+        told = 1 + np.floor(rng.random(len(last)) * (last - 1)).astype(np.int64)
+        return self._told(self.rank <= told[self.dataset.log.subject])
+
+    def _told(self, first: NDArray[np.bool_]) -> Audience:
         dataset, shape = self.dataset, (self.dataset.n_subjects, self.dataset.n_items)
-        known, later = dataset.log.where(self.rank <= items), dataset.log.where(self.rank > items)
+        known, later = dataset.log.where(first), dataset.log.where(~first)
         latest = np.zeros(shape[0], dtype=np.int64)
         np.maximum.at(latest, known.subject, known.occurred_at)
         known = replace(known, occurred_at=known.occurred_at + dataset.as_of - latest[known.subject])
@@ -64,29 +76,64 @@ class Newcomers:
         return Audience(histories, csr_array(wanted[users]))
 
 
-def leave_out(split: Split, rng: np.random.Generator) -> tuple[Split, tuple[Newcomers, Newcomers]]:
-    """The split without some users, and the newcomers of both kinds: who came after it, and these.
+@dataclass(frozen=True)
+class LeftOut:
+    """A split without some users and sessions, and those of whom its training knows nothing."""
 
-    Those who came are of one season; those who are left out, of all. Where the split is by time, nobody is
-    left out who went on after it: how users go on is asked about them.
+    split: Split
+    users: tuple[Newcomers, Newcomers]
+    """Who came after the split, which is one season; and who was left out, which is all of them."""
+    sessions: Newcomers
+    """Anonymous sessions that came after the split; where they are few, some that were left out besides."""
+
+
+def leave_out(split: Split, rng: np.random.Generator) -> LeftOut:
+    """Take some users and sessions out of a split.
+
+    Where it is by time, nobody is left out who went on after it: how users go on is asked about them. Where
+    it is by sessions, these are asked about already.
     """
     train, held = split.train, split.held_out
-    before = np.bincount(train.log.subject, minlength=train.n_subjects)[: train.n_users] > 0
-    after = np.bincount(held.subject, minlength=train.n_subjects)[: train.n_users] > 0
-    count = min(MOST_USERS, round(LEFT_OUT * np.count_nonzero(before)))
-    may_go = before & ~after if split.protocol == "time" else before
-    out = np.zeros(train.n_subjects, dtype=np.bool_)
-    out[rng.permutation(np.flatnonzero(may_go))[:count]] = True
-    came = np.zeros(train.n_subjects, dtype=np.bool_)
-    came[rng.permutation(np.flatnonzero(after & ~before))[:MOST_USERS]] = True
+    before = np.bincount(train.log.subject, minlength=train.n_subjects) > 0
+    after = np.bincount(held.subject, minlength=train.n_subjects) > 0
+    by_time = split.protocol == "time"
+    is_user = np.arange(train.n_subjects) < train.n_users
+    may_go = is_user & (before & ~after if by_time else before)
+    out = _some(may_go, min(MOST_USERS, _tenth(is_user & before)), rng)
+    came = _some(is_user & after & ~before, MOST_USERS, rng)
     everything = train.log.joined(held)
     everything = everything.where(np.argsort(everything.occurred_at, kind="stable").astype(np.int64))
-    kinds = (
-        Newcomers.of(train, everything.where(came[everything.subject])),
-        Newcomers.of(train, everything.where(out[everything.subject])),
-    )
-    left = train.with_log(train.log.where(~out[train.log.subject]), train.as_of)
-    return replace(split, train=left, held_out=held.where(~out[held.subject])), kinds
+    visits = ~is_user & _with_several(train, everything) & ~(before & after)
+    if split.protocol == "sessions":
+        visits[:] = False
+    later = _some(visits & after, MOST_SESSIONS, rng)
+    missing = MOST_SESSIONS - int(later.sum())
+    earlier = _some(visits & before, min(missing, _tenth(visits & before)), rng)
+    chosen = [
+        Newcomers.of(train, everything.where(some[everything.subject]))
+        for some in (came, out, later | earlier)
+    ]
+    gone = out | earlier
+    left = train.with_log(train.log.where(~gone[train.log.subject]), train.as_of)
+    held = held.where(~gone[held.subject])
+    return LeftOut(replace(split, train=left, held_out=held), (chosen[0], chosen[1]), chosen[2])
+
+
+def _tenth(candidates: NDArray[np.bool_]) -> int:
+    return round(LEFT_OUT * int(candidates.sum()))
+
+
+def _some(candidates: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """So many of them at random."""
+    chosen = np.zeros(len(candidates), dtype=np.bool_)
+    chosen[rng.permutation(np.flatnonzero(candidates))[:count]] = True
+    return chosen
+
+
+def _with_several(dataset: Dataset, log: InteractionLog) -> NDArray[np.bool_]:
+    """Who had to do with two items or more, `(n_subjects,)`."""
+    pairs = np.unique(_pairs(dataset, log))
+    return np.bincount(pairs // max(1, dataset.n_items), minlength=dataset.n_subjects) >= 2
 
 
 def _pairs(dataset: Dataset, log: InteractionLog) -> NDArray[np.int64]:

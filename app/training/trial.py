@@ -88,7 +88,8 @@ def run_trial(
     its blend is a rival. Raises NotEnoughData where no family can be fitted.
     """
     sampled = sample_subjects(dataset, MOST_INTERACTIONS, rng)
-    split, newcomers = leave_out(choose_split(sampled, rng), rng)
+    out = leave_out(choose_split(sampled, rng), rng)
+    split = out.split
     left_out = len(sampled.log) - len(split.train.log) - len(split.held_out)
     progress.done(0.05)
     repeats = _repeat_share(split)
@@ -96,7 +97,7 @@ def run_trial(
     most = max(FEWEST_USERS, MOST_SCORES // split.train.n_items)
     held = hold_out(split, not may_repeat, 2 * min(VALIDATION_USERS, most), rng)
     split = held.split
-    histories = dataset_histories(split.train)
+    histories = dataset_histories(split.histories_from)
     validation, test = _halves(held.back, most, rng)
     idle, idle_test = (None, None) if held.idle is None else _halves(held.idle, most, rng)
     enough = min(len(validation.users), len(test.users)) >= LEAST_USERS
@@ -131,7 +132,7 @@ def run_trial(
             _audience(histories, validation),
             everybody,
             _audience(histories, validation.with_others(idle)),
-            newcomers,
+            out,
             None if idle is None else _audience(histories, idle),
             _crossed(histories, validation, idle, rng),
             held.idle_after,

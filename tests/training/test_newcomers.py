@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.learning.evaluation.harness import evaluate_top_n
-from app.learning.evaluation.splits import random_split, time_split
+from app.learning.evaluation.splits import random_split, session_split, time_split
 from app.learning.ranking.blend import Blend, Blends
 from app.learning.recommenders.base import Recommender
 from app.training.choosing import LEAST_USERS
@@ -35,7 +35,8 @@ def shop(old: int = 100, new: int = 40, items: int = 12) -> World:
 def test_whoever_is_left_out_is_in_no_part_of_the_split() -> None:
     made = shop()
     split = time_split(made.dataset, 40 / 140)
-    left, (came, out) = leave_out(split, np.random.default_rng(0))
+    left_out = leave_out(split, np.random.default_rng(0))
+    left, (came, out) = left_out.split, left_out.users
     new = set(came.dataset.log.subject.tolist())
     gone = set(out.dataset.log.subject.tolist())
     assert {made.subjects[user] for user in new} == {f"u{user:03}" for user in range(100, 140)}
@@ -49,12 +50,51 @@ def test_whoever_is_left_out_is_in_no_part_of_the_split() -> None:
 
 def test_without_times_those_left_out_have_all_that_they_did() -> None:
     split = random_split(shop(60, 0).dataset, 0.2, np.random.default_rng(0))
-    left, (came, out) = leave_out(split, np.random.default_rng(0))
+    left_out = leave_out(split, np.random.default_rng(0))
+    left, (came, out) = left_out.split, left_out.users
     gone = np.unique(out.dataset.log.subject)
     assert not len(came.dataset.log)
     assert len(gone) == 6
     assert np.bincount(out.dataset.log.subject)[gone].tolist() == [6] * 6
     assert not np.isin(left.held_out.subject, gone).any()
+
+
+def visited() -> World:
+    """A visit on each of a hundred days, every other of somebody who never logs in, some of one look."""
+    events: list[tuple[object, ...]] = []
+    for day in range(100):
+        looks = 1 if day % 10 == 0 else 3
+        items = [f"i{(day + 5 * look) % 12:02}" for look in range(looks)]
+        events += [(f"v{day:02}", item, "view", 100.0 - day - at / 99) for at, item in enumerate(items)]
+    return world(events, sessions=[f"v{day:02}" for day in range(0, 100, 2)])
+
+
+def test_sessions_that_came_after_the_split_are_asked_about() -> None:
+    made = visited()
+    split = time_split(made.dataset, 0.5)
+    found = leave_out(split, np.random.default_rng(0))
+    asked = {made.subjects[row] for row in found.sessions.dataset.log.subject.tolist()}
+    later = {f"v{day}" for day in range(50, 100, 2) if day % 10}
+    assert asked >= later, "of one look nothing can be asked"
+    # Of the twenty before a tenth is left out besides, for they are not many.
+    assert len(asked - later) == 2
+    assert not np.isin(found.split.train.log.subject, found.sessions.dataset.log.subject).any()
+    assert len(found.split.held_out) == len(split.held_out)
+    one = found.sessions.knowing(1)
+    assert one.histories.matrix.shape[0] == len(asked)
+    assert np.diff(one.wanted.indptr).tolist() == [2] * len(asked)
+
+
+def test_otherwise_a_tenth_of_the_sessions_is_left_out() -> None:
+    made = visited()
+    split = random_split(made.dataset, 0.2, np.random.default_rng(0))
+    found = leave_out(split, np.random.default_rng(0))
+    gone = np.unique(found.sessions.dataset.log.subject)
+    assert len(gone) == 4, "of forty with several looks"
+    assert (gone >= made.dataset.n_users).all()
+    assert not np.isin(found.split.train.log.subject, gone).any()
+    # By sessions they are asked about already.
+    assert not len(leave_out(session_split(made.dataset), np.random.default_rng(0)).sessions.dataset.log)
 
 
 def test_newcomers_are_told_by_their_first_items_alone() -> None:
@@ -90,7 +130,8 @@ def test_what_was_not_liked_is_neither_told_nor_wanted() -> None:
 
 
 def test_newcomers_choose_what_serves_newcomers() -> None:
-    split, newcomers = leave_out(time_split(shop(items=40).dataset, 40 / 140), np.random.default_rng(0))
+    left_out = leave_out(time_split(shop(items=40).dataset, 40 / 140), np.random.default_rng(0))
+    split, newcomers = left_out.split, left_out.users
     recipes: dict[str, dict[str, Any]] = {"popularity": {}, "item_neighbours": {}, "user_neighbours": {}}
     models = fit_recommenders(split.train, recipes, np.random.default_rng(0), QUIET)
     anybody = newcomers[0].knowing(2)
@@ -119,7 +160,8 @@ def test_where_one_item_tells_nothing_ties_go_to_popularity() -> None:
         events += [
             (f"u{user:03}", f"i{item:02}", "view", start - 2 * step) for step, item in enumerate(chosen)
         ]
-    split, newcomers = leave_out(time_split(world(events).dataset, 0.3), np.random.default_rng(0))
+    left_out = leave_out(time_split(world(events).dataset, 0.3), np.random.default_rng(0))
+    split, newcomers = left_out.split, left_out.users
     recipes: dict[str, dict[str, Any]] = {"popularity": {}, "item_neighbours": {}, "user_neighbours": {}}
     models = fit_recommenders(split.train, recipes, np.random.default_rng(0), QUIET)
     anybody = newcomers[0].knowing(2)

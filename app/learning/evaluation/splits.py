@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csr_array
 from app.learning.dataset import Dataset, InteractionLog
 from app.learning.preferences import DISLIKED, RatingScale, event_strengths, rating_scale
 
-Protocol = Literal["time", "leave_last", "random", "strong"]
+Protocol = Literal["time", "leave_last", "random", "strong", "sessions"]
 
 _LEAST_USERS = 50
 _LEAST_SHARE = 0.02
@@ -35,7 +35,7 @@ class Split:
     reason: str = ""
     """Why this protocol."""
     told: Dataset | None = None
-    """Where the histories are read, if there are users of whom training knows nothing; holds `train` too."""
+    """Where the histories are read, if training knows nothing of those who are asked; holds `train` too."""
 
     @property
     def histories_from(self) -> Dataset:
@@ -63,18 +63,9 @@ def leave_last(dataset: Dataset) -> Split:
     The newest item is the one whose first positive interaction is the latest, so that it is not among what
     the user has seen. Users with fewer than two such items, and sessions, stay in training whole.
     """
-    log = dataset.log
-    rows = np.flatnonzero((log.subject < dataset.n_users) & (_strengths(dataset, log, rating_scale(log)) > 0))
-    pair = log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows]
-    # `unique` gives the first occurrence, and the log is in order of time.
-    first = rows[np.unique(pair, return_index=True)[1]]
-    newest = np.full(dataset.n_subjects, len(log), dtype=np.int64)
-    owner = log.subject[first]
-    latest = np.zeros(dataset.n_subjects, dtype=np.int64)
-    np.maximum.at(latest, owner, first)
-    several = np.bincount(owner, minlength=dataset.n_subjects) >= 2
-    newest[several] = latest[several]
-    return _split(dataset, np.arange(len(log)) >= newest[log.subject], "leave_last")
+    newest = _newest(dataset)
+    newest[dataset.n_users :] = len(dataset.log)
+    return _split(dataset, np.arange(len(dataset.log)) >= newest[dataset.log.subject], "leave_last")
 
 
 def random_split(dataset: Dataset, share: float, rng: np.random.Generator) -> Split:
@@ -123,10 +114,33 @@ def strong_split(dataset: Dataset, users: float, share: float, rng: np.random.Ge
     return Split(train, log.where(held), "strong", None, told=told)
 
 
+def session_split(dataset: Dataset, share: float = 0.2) -> Split:
+    """Take the latest anonymous sessions out of training, tell how they began and ask for what came next.
+
+    Of the sessions with positive events on two items or more, the `share` that ended last; held out is the
+    newest item and all from then on, as by `leave_last`. Users stay in training.
+    """
+    log = dataset.log
+    newest = _newest(dataset)
+    several = np.flatnonzero(newest[dataset.n_users :] < len(log)) + dataset.n_users
+    ended = np.full(dataset.n_subjects, -1, dtype=np.int64)
+    ended[log.subject] = np.arange(len(log))
+    chosen = np.zeros(dataset.n_subjects, dtype=np.bool_)
+    if len(several):
+        chosen[several[np.argsort(-ended[several])[: max(1, round(share * len(several)))]]] = True
+    apart = chosen[log.subject]
+    held = apart & (np.arange(len(log)) >= newest[log.subject])
+    rest = log.where(~apart)
+    as_of = int(rest.occurred_at[-1]) if len(rest) else dataset.as_of
+    told = dataset.with_log(log.where(~held), dataset.as_of)
+    return Split(dataset.with_log(rest, as_of), log.where(held), "sessions", None, told=told)
+
+
 def choose_split(dataset: Dataset, rng: np.random.Generator, share: float = 0.2) -> Split:
     """By time where enough users are on both sides of the cut, else each user's newest item.
 
-    Random where times say nothing of what a user did first: all at one instant, or sorted by user.
+    Random where times say nothing of what a user did first: all at one instant, or sorted by user. By
+    sessions where it is these that chose several items, and hardly any users.
     """
     active = len(np.unique(dataset.log.subject[dataset.log.subject < dataset.n_users]))
     needed = max(_LEAST_USERS, int(np.ceil(_LEAST_SHARE * active)))
@@ -137,6 +151,13 @@ def choose_split(dataset: Dataset, rng: np.random.Generator, share: float = 0.2)
     few = (
         f"only {both} users have a history before the cut in time and chose items after it ({needed} needed)"
     )
+    newest = _newest(dataset) < len(dataset.log)
+    users, sessions = int(newest[: dataset.n_users].sum()), int(newest[dataset.n_users :].sum())
+    if users < _LEAST_USERS <= share * sessions:
+        return replace(
+            session_split(dataset, share),
+            reason=f"{users} users and {sessions} anonymous sessions chose several items",
+        )
     at_once = _share_at_one_instant(dataset)
     if at_once >= _ONE_INSTANT:
         return replace(
@@ -155,10 +176,11 @@ def choose_split(dataset: Dataset, rng: np.random.Generator, share: float = 0.2)
 
 
 def relevant(split: Split, exclude_seen: bool) -> tuple[NDArray[np.int64], csr_array]:
-    """Users to evaluate, ascending, and their held-out items `(len(users), n_items)`.
+    """Users to evaluate (sessions by the protocol of that name), ascending, and their held-out items.
 
-    Relevant is what has a positive summed strength in the held-out part; `exclude_seen` leaves out what the
-    user had to do with in training. Users are those with relevant items and a history to recommend from.
+    The items are `(len(users), n_items)`. Relevant is what has a positive summed strength in the held-out
+    part; `exclude_seen` leaves out what the user had to do with in training. Users are those with relevant
+    items and a history to recommend from.
     """
     told = split.histories_from
     scale = rating_scale(told.log) or rating_scale(split.held_out)
@@ -168,7 +190,10 @@ def relevant(split: Split, exclude_seen: bool) -> tuple[NDArray[np.int64], csr_a
         wanted = csr_array(wanted - wanted.multiply(_touched(told)))
         wanted.eliminate_zeros()
     wanted.sort_indices()
-    users = np.flatnonzero((np.diff(history.indptr) > 0) & (np.diff(wanted.indptr) > 0)).astype(np.int64)
+    asked = (np.diff(history.indptr) > 0) & (np.diff(wanted.indptr) > 0)
+    if split.protocol != "sessions":
+        asked[told.n_users :] = False
+    users = np.flatnonzero(asked).astype(np.int64)
     return users, csr_array(wanted[users])
 
 
@@ -223,6 +248,22 @@ def _random_share(
     return held
 
 
+def _newest(dataset: Dataset) -> NDArray[np.int64]:
+    """The place in the log of each subject's newest item, `(n_subjects,)`; the log's length without two.
+
+    The newest is the one whose first positive event is the latest.
+    """
+    log = dataset.log
+    rows = np.flatnonzero(_strengths(dataset, log, rating_scale(log)) > 0)
+    pair = log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows]
+    # `unique` gives the first occurrence, and the log is in order of time.
+    first = rows[np.unique(pair, return_index=True)[1]]
+    owner = log.subject[first]
+    latest = np.zeros(dataset.n_subjects, dtype=np.int64)
+    np.maximum.at(latest, owner, first)
+    return np.where(np.bincount(owner, minlength=dataset.n_subjects) >= 2, latest, len(log))
+
+
 def _strengths(dataset: Dataset, log: InteractionLog, scale: RatingScale | None) -> NDArray[np.float32]:
     return event_strengths(
         log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, scale, DISLIKED
@@ -230,12 +271,10 @@ def _strengths(dataset: Dataset, log: InteractionLog, scale: RatingScale | None)
 
 
 def _positive(dataset: Dataset, log: InteractionLog, scale: RatingScale | None) -> csr_array:
-    """Ones where a user's summed strength for an item is positive, `(n_users, n_items)` float32."""
-    users = log.subject < dataset.n_users
-    strength = _strengths(dataset, log, scale)[users]
-    total = coo_array(
-        (strength, (log.subject[users], log.item[users])), shape=(dataset.n_users, dataset.n_items)
-    ).tocsr()
+    """Ones where a subject's summed strength for an item is positive, `(n_subjects, n_items)` float32."""
+    strength = _strengths(dataset, log, scale)
+    shape = (dataset.n_subjects, dataset.n_items)
+    total = coo_array((strength, (log.subject, log.item)), shape=shape).tocsr()
     total.sum_duplicates()
     total.data = (total.data > 0).astype(np.float32)
     total.eliminate_zeros()
@@ -243,11 +282,10 @@ def _positive(dataset: Dataset, log: InteractionLog, scale: RatingScale | None) 
 
 
 def _touched(dataset: Dataset) -> csr_array:
-    """Ones for the items that a user had to do with, `(n_users, n_items)` float32."""
-    users = dataset.log.subject < dataset.n_users
-    pairs = (dataset.log.subject[users], dataset.log.item[users])
-    ones = np.ones(len(pairs[0]), dtype=np.float32)
-    total = coo_array((ones, pairs), shape=(dataset.n_users, dataset.n_items)).tocsr()
+    """Ones for the items that a subject had to do with, `(n_subjects, n_items)` float32."""
+    log = dataset.log
+    shape = (dataset.n_subjects, dataset.n_items)
+    total = coo_array((np.ones(len(log), dtype=np.float32), (log.subject, log.item)), shape=shape).tocsr()
     total.sum_duplicates()
     total.data[:] = 1.0
     return csr_array(total)

@@ -61,6 +61,10 @@ class Blend:
         return Blend.of(kept)
 
 
+_LATER = ("first", "session")
+"""Blends that the first releases do not know."""
+
+
 @dataclass(frozen=True)
 class Blends:
     """The blends of a version, by whom and what they are for."""
@@ -86,17 +90,28 @@ class Blends:
     """Items up to which a history counts as a newcomer's."""
     first: Blend | None = None
     """For people of whom a single item is known; None: as `cold`."""
+    session: Blend | None = None
+    """For anonymous visitors; None: as for anybody."""
 
     @classmethod
     def single(cls, blend: Blend, may_repeat: bool = False) -> Self:
         """One blend for everybody."""
         return cls(blend, blend, blend, blend, blend, blend, float("inf"), may_repeat)
 
-    def of(self, n_known: int, idle_days: float, exclude_seen: bool, tied: bool = False) -> Blend:
+    def of(
+        self,
+        n_known: int,
+        idle_days: float,
+        exclude_seen: bool,
+        tied: bool = False,
+        anonymous: bool = False,
+    ) -> Blend:
         """The blend for somebody of whom `n_known` items are known and who was last here `idle_days` ago.
 
-        `tied` says whether the person is connected with others.
+        `tied` says whether the person is connected with others, `anonymous` that only a visit is known.
         """
+        if anonymous and n_known and self.session is not None:
+            return self.session
         if n_known <= self.few:
             if tied:
                 return self.social
@@ -105,7 +120,13 @@ class Blends:
             return self.idle
         return self.new if exclude_seen else self.usual
 
-    def score(self, models: Mapping[str, Recommender], histories: Histories, exclude_seen: bool) -> Scores:
+    def score(
+        self,
+        models: Mapping[str, Recommender],
+        histories: Histories,
+        exclude_seen: bool,
+        anonymous: bool = False,
+    ) -> Scores:
         """Scores of all items for each history by the blend that it is served with, `(n_batch, n_items)`."""
         scores = np.zeros(histories.matrix.shape, dtype=np.float32)
         groups: dict[int, tuple[Blend, list[int]]] = {}
@@ -113,7 +134,7 @@ class Blends:
         if histories.ties is not None:
             tied = np.diff(histories.ties.indptr) > 0
         for row, (known, idle) in enumerate(zip(*known_and_idle(histories), strict=True)):
-            blend = self.of(int(known), float(idle), exclude_seen, bool(tied[row]))
+            blend = self.of(int(known), float(idle), exclude_seen, bool(tied[row]), anonymous)
             groups.setdefault(id(blend), (blend, []))[1].append(row)
         for blend, members in groups.values():
             rows = np.array(members, dtype=np.int64)
@@ -125,17 +146,18 @@ class Blends:
         """The blends from what `content` made of them."""
         named: dict[str, Any] = {name: Blend(dict(weights)) for name, weights in content["blends"].items()}
         idle_after = float("inf") if content["idle_after"] is None else content["idle_after"]
-        first = None if content.get("first") is None else Blend(dict(content["first"]))
-        return cls(
-            **named, idle_after=idle_after, may_repeat=content["may_repeat"], few=content["few"], first=first
-        )
+        for name in _LATER:
+            if content.get(name) is not None:
+                named[name] = Blend(dict(content[name]))
+        return cls(**named, idle_after=idle_after, may_repeat=content["may_repeat"], few=content["few"])
 
     @property
     def content(self) -> dict[str, Any]:
-        """As JSON; `first` beside the others, so that a release that does not know it reads the rest."""
+        """As JSON; those that came later beside the others, so that an older release reads the rest."""
+        named = {name: blend.weights for name, blend in self.named.items()}
         return {
-            "blends": {name: blend.weights for name, blend in self.named.items() if name != "first"},
-            "first": None if self.first is None else self.first.weights,
+            "blends": {name: weights for name, weights in named.items() if name not in _LATER},
+            **{name: named.get(name) for name in _LATER},
             "may_repeat": self.may_repeat,
             "few": self.few,
             "idle_after": self.idle_after if np.isfinite(self.idle_after) else None,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
-from app.learning.preferences import event_strengths, rating_scale
+from app.learning.preferences import positive, subject_weights
 from app.learning.recommenders.sparse import entry_rows, narrow
 
 
@@ -19,18 +19,18 @@ class Choices:
     subject: NDArray[np.int32]
     item: NDArray[np.int32]
     occurred_at: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    """Of the subject: little for robots."""
 
 
 def choices(dataset: Dataset) -> Choices:
     """What each subject of the data set chose, in its order."""
     log = dataset.log
-    strength = event_strengths(
-        log.event, log.value, log.quantity, dataset.event_names, dataset.event_weights, rating_scale(log)
-    )
-    liked = np.flatnonzero(strength > 0)
+    liked = np.flatnonzero(positive(dataset))
     # The log is in order of time, so a stable sort keeps each subject's order.
     order = liked[np.argsort(log.subject[liked], kind="stable")]
-    return Choices(log.subject[order], log.item[order], log.occurred_at[order])
+    subject = log.subject[order]
+    return Choices(subject, log.item[order], log.occurred_at[order], subject_weights(dataset)[subject])
 
 
 def latest(

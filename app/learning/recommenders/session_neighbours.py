@@ -101,7 +101,9 @@ def fit(config: SessionNeighboursConfig, dataset: Dataset, rng: np.random.Genera
         raise NotEnoughData("needs at least one visit with positive events on two different items")
     kept = np.sort(useful[np.argsort(-ended[useful], kind="stable")[: config.max_sessions]])
     visits = narrow(csr_array(matrix[kept]))
-    weight = 1.0 / np.sqrt(lengths[kept])
+    of_visit = np.ones(n_visits)
+    of_visit[visit] = chosen.weight
+    weight = of_visit[kept] / np.sqrt(lengths[kept])
     if config.half_life is not None:
         weight = weight * np.exp2(-(dataset.as_of - ended[kept]) / DAY_MS / config.half_life)
     scaled = csr_array(visits, copy=True)

@@ -62,7 +62,7 @@ def fit(config: TransitionsConfig, dataset: Dataset, rng: np.random.Generator) -
     subject, item, moment = chosen.subject, chosen.item, chosen.occurred_at
     fresh = np.ones(len(item), dtype=np.bool_)
     fresh[1:] = (subject[1:] != subject[:-1]) | (item[1:] != item[:-1])
-    subject, item, moment = subject[fresh], item[fresh], moment[fresh]
+    subject, item, moment, weight = subject[fresh], item[fresh], moment[fresh], chosen.weight[fresh]
     shape = (dataset.n_items, dataset.n_items)
     total: Any = csr_array(shape, dtype=np.float32)
     for distance in range(1, min(config.window, max(1, len(item) - 1)) + 1):
@@ -71,7 +71,7 @@ def fit(config: TransitionsConfig, dataset: Dataset, rng: np.random.Generator) -
         # Events of one instant have no order that means anything.
         valid = (subject[then] == subject[first]) & (item[then] != item[first]) & (gap > 0)
         valid &= gap <= config.longest_gap * DAY_MS
-        counts = np.full(int(valid.sum()), 1.0 / distance, dtype=np.float32)
+        counts = weight[then][valid] / np.float32(distance)
         if config.half_life is not None:
             ages = (dataset.as_of - moment[then][valid]) / DAY_MS
             counts *= np.exp2(-ages / config.half_life).astype(np.float32)

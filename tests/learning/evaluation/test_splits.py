@@ -13,6 +13,7 @@ from app.learning.evaluation.splits import (
     leave_last,
     random_split,
     relevant,
+    session_split,
     strong_split,
     time_split,
 )
@@ -163,6 +164,60 @@ def test_strong_tells_training_nothing_of_those_who_are_asked(
         assert not kept & held
         assert len(held) == np.clip(np.rint(share * len(kept | held)), 1, len(kept | held) - 1)
     assert set(relevant(split, exclude_seen=False)[0].tolist()) <= apart
+
+
+def _sessions(n_sessions: int, n_users: int = 0, items: str = "wxy") -> Dataset:
+    """Sessions of a few minutes, each a day after the one before; users likewise."""
+    names = [f"s{number:03}" for number in range(n_sessions)]
+    people = [f"u{number:03}" for number in range(n_users)]
+    events: list[tuple[object, ...]] = [
+        (name, item, "view", 900.0 - number - place / 1000)
+        for group in (names, people)
+        for number, name in enumerate(group)
+        for place, item in enumerate(items)
+    ]
+    return world(events, sessions=names, weights=WEIGHTS).dataset
+
+
+def test_by_sessions_the_latest_are_told_by_how_they_began() -> None:
+    dataset = _sessions(20, 3)
+    split = session_split(dataset, 0.2)
+    told = split.histories_from
+    assert sorted(_rows(told.log) + _rows(split.held_out)) == _rows(dataset.log)
+    # The users first, then the sessions in order of time: the last four of these.
+    assert set(split.held_out.subject.tolist()) == {19, 20, 21, 22}
+    assert set(split.held_out.item.tolist()) == {2}
+    assert not {19, 20, 21, 22} & set(split.train.log.subject.tolist())
+    assert split.train.as_of == split.train.log.occurred_at.max()
+    assert told.log.item[told.log.subject == 22].tolist() == [0, 1]
+    sessions, wanted = relevant(split, exclude_seen=True)
+    assert sessions.tolist() == [19, 20, 21, 22]
+    assert wanted.toarray().tolist() == [[0, 0, 1]] * 4
+
+
+@given(EVENTS, st.floats(0.05, 0.95))
+def test_by_sessions_training_knows_nothing_of_those_who_are_asked(
+    events: list[tuple[object, ...]], share: float
+) -> None:
+    dataset = _shop(events)
+    split = session_split(dataset, share)
+    told = split.histories_from
+    assert sorted(_rows(told.log) + _rows(split.held_out)) == _rows(dataset.log)
+    apart = set(split.held_out.subject.tolist())
+    assert not apart & set(split.train.log.subject.tolist())
+    assert all(subject >= dataset.n_users for subject in apart)
+    assert set(relevant(split, exclude_seen=False)[0].tolist()) <= apart
+
+
+@pytest.mark.parametrize(
+    ("n_sessions", "n_users", "protocol"),
+    [(250, 0, "sessions"), (250, 49, "sessions"), (249, 0, "random"), (250, 50, "random")],
+)
+def test_chooses_sessions_where_hardly_anybody_logs_in(n_sessions: int, n_users: int, protocol: str) -> None:
+    split = choose_split(_sessions(n_sessions, n_users), np.random.default_rng(0))
+    assert split.protocol == protocol
+    if protocol == "sessions":
+        assert f"{n_users} users and {n_sessions} anonymous sessions" in split.reason
 
 
 def test_relevant_is_what_is_positive_in_sum_and_new_if_asked() -> None:

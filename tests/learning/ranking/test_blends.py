@@ -36,6 +36,24 @@ def test_who_gets_which(known: int, idle: float, exclude_seen: bool, tied: bool,
     assert BLENDS.of(known, idle, exclude_seen, tied) == BLENDS.named[name]
 
 
+def test_an_anonymous_visit_has_a_blend_of_its_own_where_there_is_one() -> None:
+    own = BLENDS.with_blends({"session": Blend({"session": 1.0}), "first": Blend({"first": 1.0})})
+    for known in (1, 4):
+        assert own.of(known, 0.0, True, anonymous=True) == own.session
+        assert own.of(known, 0.0, True) != own.session
+        assert BLENDS.of(known, 0.0, True, anonymous=True) == BLENDS.of(known, 0.0, True)
+    assert own.of(0, 0.0, True, anonymous=True) == own.first, "nothing is known of the visit yet"
+    assert "session" in own.families
+    assert Blends.from_content(own.content) == own
+    # An older release reads the rest, and what it wrote has none.
+    assert not {"session", "first"} & own.content["blends"].keys()
+    models = {name: Constant(place / 10) for place, name in enumerate(own.families)}
+    matrix = csr_array(np.array([[1, 1]], dtype=np.float32))
+    visit = Histories(matrix, np.zeros(2, dtype=np.float32))
+    scores = own.score(models, visit, True, anonymous=True)  # type: ignore[arg-type]
+    assert scores[0, 1] == np.float32(own.families.index("session") / 10)
+
+
 class Constant:
     """Says its number of every item."""
 
