@@ -91,6 +91,7 @@ def main() -> None:
         default=os.environ.get("VITRINE_BENCH_DATABASE"),
         help="For topn, and serving (PostgreSQL)",
     )
+    parser.add_argument("--items", type=int, default=100_000, help="For serving: size of the catalogue")
     parser.add_argument(
         "--keep", type=Path, help="For serving: a folder in which the shops stay for the next run"
     )

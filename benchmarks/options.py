@@ -33,5 +33,7 @@ class Options:
     """A family that `large` fits alone, instead of the automatic choice."""
     configs: list[str]
     """Its recipes, as JSON; each is fitted."""
+    items: int
+    """Of the catalogue that `serving` fills."""
     keep: Path | None = None
     """Where `serving` leaves its shops."""

@@ -32,22 +32,23 @@ _FILTER = (
 
 
 def run(options: Options) -> None:
-    """A shop of 1,000,000 users and 100,000 items, on SQLite and, with --database, on PostgreSQL."""
+    """A shop of 1,000,000 users and --items, on SQLite and, with --database, on PostgreSQL."""
     if not available():
         say("Skipped: needs wrk (on Debian: apt-get install wrk).")
         return
-    users, items, interactions = (round(size * options.scale) for size in (1_000_000, 100_000, 5_000_000))
+    sizes = (1_000_000, options.items, 5_000_000)
+    users, items, interactions = (round(size * options.scale) for size in sizes)
     with _place(options) as place:
         for name, url in (("SQLite", ""), ("PostgreSQL", options.database or "")):
             if name == "PostgreSQL" and not url:
                 say("PostgreSQL skipped: give --database with the address of an empty database.")
                 continue
-            folder = place / name
+            folder = place / f"{name}-{users}-{items}"
             if not (folder / "artifacts").exists():
                 folder.mkdir(exist_ok=True)
-                sizes = [str(size) for size in (interactions, users, items)]
+                filled = [str(size) for size in (interactions, users, items)]
                 url = url or f"sqlite:///{folder / 'shop.db'}"
-                processes.run(folder, url, "-m", "benchmarks.filling", *sizes)
+                processes.run(folder, url, "-m", "benchmarks.filling", *filled)
                 processes.run(folder, url, "-m", "app.cli", "train")
             url = url or f"sqlite:///{folder / 'shop.db'}"
             say(f"\n[bold]{name}[/bold]: {users:,} users, {items:,} items, {interactions:,} interactions")

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection
 from fastapi import Request
 
 from app.api.edge import get_edge
+from app.api.queries import refuse_unknown
 from app.core.errors import Unauthorized, Unavailable
 from app.services.keys import Access, Caller, allowed, authorize
 from app.services.rate_limits import RateLimits
@@ -31,7 +32,8 @@ def scope(
 ) -> Callable[[Request], Awaitable[None]]:
     """A dependency that lets callers pass whose key has one of the scopes (or `admin`).
 
-    It comes before the path, the query and the body are looked at. `limited=False`: calls are not counted.
+    It comes before the path, the query and the body are looked at; then names in the query that the call does
+    not have are refused. `limited=False`: calls are not counted.
     `without_database`: while the database is away, who was let in a moment ago is let in.
     """
     wanted = frozenset(needed)
@@ -42,6 +44,7 @@ def scope(
         if limited:
             limits: RateLimits = request.app.state.rate_limits
             request.state.standing = limits.count(access, _address(request))
+        refuse_unknown(request)
 
     check.__name__ = f"scope_{'_or_'.join(needed)}"
     return check

@@ -13,6 +13,11 @@ class InputError:
     detail: str
 
 
+def pointed(name: str) -> str:
+    """A name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 class AppError(Exception):
     """Base of all errors with a stable code and an HTTP status."""
 

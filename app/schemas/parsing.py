@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from app.core.errors import InputError, InvalidInput, MalformedJson
+from app.core.errors import InputError, InvalidInput, MalformedJson, pointed
 
 Entry = TypeVar("Entry", bound=BaseModel)
 Body = TypeVar("Body", bound=BaseModel)
@@ -107,7 +107,7 @@ def input_errors(details: Sequence[ErrorDetails], prefix: str = "") -> list[Inpu
     """Pydantic's errors as pointers, codes and sentences."""
     found = []
     for detail in details[:MAX_LISTED_ERRORS]:
-        path = [str(part).replace("~", "~0").replace("/", "~1") for part in detail["loc"]]
+        path = [pointed(str(part)) for part in detail["loc"]]
         named = detail.get("ctx", {}).get("field")
         if named:
             path.append(str(named))

@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 from threadpoolctl import threadpool_limits
 
+from app.core.memory import keep_freed_memory
 from app.core.telemetry import MODEL_FAILING, MODEL_FAILURES, MODEL_LOADED
 from app.db.migrate import require_head
 from app.db.queries.models import active_version, served_before
@@ -135,6 +136,7 @@ class Live:
     async def following(self, poll_seconds: float) -> AsyncIterator[None]:
         """Load what is active, and follow changes until the block ends."""
         threadpool_limits(1)  # requests are small: more BLAS threads only take the cores from other workers
+        keep_freed_memory()
         await when_reached(self.start)
         ended = asyncio.Event()
         task = asyncio.create_task(self._follow(poll_seconds, ended))

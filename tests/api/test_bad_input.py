@@ -291,3 +291,20 @@ def test_nothing_answers_elsewhere(steady: TestClient) -> None:
     assert_problem(steady.get("/v1/users/u/nothing"), 404, "no_such_path")
     assert_problem(steady.delete("/v1/orders"), 405, "method_not_allowed")
     assert steady.delete("/v1/orders").headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("GET", "/v1/users/ana/recommendations", "exclude_seen"),
+        ("GET", "/v1/items", "limit"),
+        ("POST", "/v1/interactions", None),
+        ("GET", "/v1/reports/sales", "from"),
+    ],
+)
+def test_misspelt_parameters_are_named(steady: TestClient, method: str, path: str, known: str | None) -> None:
+    answer = steady.request(method, path, params={"limt": 5, "a/b~c": "x"})
+    body = assert_problem(answer, 422, "unknown_parameter", "/query/limt")
+    assert [error["pointer"] for error in body["errors"]] == ["/query/limt", "/query/a~1b~0c"]
+    assert "'limt'" in body["detail"]
+    assert (known or "it has none") in body["detail"]

@@ -54,7 +54,11 @@ def test_a_file_by_way_of_a_database_of_its_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
-        (["--protocol", "magic"], 2, "--protocol is one of time, leave-last, random, strong, sessions, not 'magic'"),
+        (
+            ["--protocol", "magic"],
+            2,
+            "--protocol is one of time, leave-last, random, strong, sessions, not 'magic'",
+        ),
         (["--fold-limit", "6"], 2, "--fold-limit 6 is more than the 5 folds"),
         (["--json", "no/such/figures.json"], 2, "--json: there is no folder"),
         (["--movielens", ".", "--ndjson", "few.ndjson"], 2, "give one source of data, not several"),

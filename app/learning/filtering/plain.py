@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
+from app.core.errors import pointed
 from app.learning.filtering.grammar import SIGNS, Dialect
 from app.learning.filtering.tree import (
     DEEPEST,
@@ -148,4 +149,4 @@ def _only(plain: Mapping[str, Any], allowed: set[str], at: str) -> None:
 
 
 def _escaped(name: str) -> str:
-    return name[:100].replace("~", "~0").replace("/", "~1")
+    return pointed(name[:100])

@@ -5,6 +5,11 @@ from numpy.typing import NDArray
 
 from app.learning.recommenders.base import Scores
 
+_GROUP = 32
+"""Scores of which the best is looked at first."""
+_MANY = 2
+"""Groups for each wanted item, from which that is quicker than to look at all."""
+
 
 def top_k(
     scores: Scores, n: int, allowed: NDArray[np.bool_] | None = None
@@ -38,11 +43,23 @@ def _best(values: Scores, n: int) -> NDArray[np.int64]:
     """Positions of the best `n` of one row, in order."""
     if np.isnan(values).any():
         values = np.where(np.isnan(values), np.float32(-np.inf), values)
-    # Partitioning the values, not their positions: it is faster, and says where the cut is.
-    cut = np.partition(values, len(values) - n)[len(values) - n] if n < len(values) else np.float32(-np.inf)
+    cut = _nth_best(values, n) if n < len(values) else np.float32(-np.inf)
     above = np.flatnonzero(values > cut)
     if cut > -np.inf:
         # Only as many of the equal ones as there is room for: whole catalogues score the same 0.
         above = np.concatenate([above, np.flatnonzero(values == cut)[: n - len(above)]])
     # Stable, and each part is in item order: equal scores stay so.
     return above[np.argsort(-values[above], kind="stable")]
+
+
+def _nth_best(values: Scores, n: int) -> np.float32:
+    groups = len(values) // _GROUP
+    if groups >= _MANY * n:
+        # `n` groups have a best that is not below the n-th of these: neither is the n-th best of all.
+        best = values[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+        least = np.partition(best, groups - n)[groups - n]
+        values = values[values > least]
+        if len(values) < n:
+            return np.float32(least)
+    # Partitioning the values, not their positions: it is faster, and says where the cut is.
+    return np.float32(np.partition(values, len(values) - n)[len(values) - n])

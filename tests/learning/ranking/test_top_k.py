@@ -38,6 +38,15 @@ def test_as_a_plain_sort(scores: Scores, n: int, mask: str, data: st.DataObject)
         assert (best[row, len(wanted) :] == 0).all()
 
 
+@given(
+    hnp.arrays(np.float32, st.integers(60, 700), elements=st.sampled_from([0.0] * 9 + FEW[2:] + [0.5])),
+    st.integers(1, 6),
+)
+def test_many_scores_as_a_plain_sort(row: NDArray[np.float32], n: int) -> None:
+    wanted = _naive(row[None, :], n, np.ones((1, len(row)), dtype=np.bool_))[0]
+    assert top_k(row[None, :], n)[0][0].tolist() == wanted + [-1] * (n - len(wanted))
+
+
 def test_ties_at_the_cut_go_to_the_lower_item() -> None:
     scores = np.zeros((1, 100_000), dtype=np.float32)
     scores[0, 70_000] = 1
