@@ -106,6 +106,7 @@ def judge(name: str, samples: list[Sample], warm: float) -> tuple[str, list[str]
 
     times, memory = parts(lambda one: one.at), parts(lambda one: one.pss)
     slope = float(np.polyfit(times, memory, 1)[0]) * 600
+    own = parts(lambda one: one.own)
     files, threads = parts(lambda one: one.files), parts(lambda one: one.threads)
     wrong = []
     if slope > (TRAINER_SLOPE_MIB if name.startswith("trainer") else SLOPE_MIB):
@@ -119,8 +120,8 @@ def judge(name: str, samples: list[Sample], warm: float) -> tuple[str, list[str]
             wrong.append(f"{name} has {counts[-1]:.0f} {what}, {counts[0]:.0f} after the warm-up")
     return (
         f"{name}: PSS {memory[0]:.0f} to {memory[-1]:.0f} MiB ({slope:+.1f} in ten minutes), at most "
-        f"{max(one.pss for one in later):.0f}; files {files[0]:.0f} to {files[-1]:.0f}, threads "
-        f"{threads[0]:.0f} to {threads[-1]:.0f}"
+        f"{max(one.pss for one in later):.0f}, its own {own[0]:.0f} to {own[-1]:.0f}; "
+        f"files {files[0]:.0f} to {files[-1]:.0f}, threads {threads[0]:.0f} to {threads[-1]:.0f}"
     ), wrong
 
 

@@ -14,13 +14,13 @@ def write_csv(path: Path, samples: list[Sample], sizes: list[tuple[float, float,
     """One line for each sample of a process, and one for each look at the database and the versions."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["seconds", "process", "pid", "rss_mib", "pss_mib", "files", "threads"])
+        writer.writerow(["seconds", "process", "pid", "rss_mib", "pss_mib", "own_mib", "files", "threads"])
         for one in samples:
-            figures = [f"{one.rss:.2f}", f"{one.pss:.2f}", one.files, one.threads]
+            figures = [f"{one.rss:.2f}", f"{one.pss:.2f}", f"{one.own:.2f}", one.files, one.threads]
             writer.writerow([f"{one.at:.1f}", one.process, one.pid, *figures])
         for at, database, versions in sizes:
-            writer.writerow([f"{at:.1f}", "database", "", f"{database:.2f}", "", "", ""])
-            writer.writerow([f"{at:.1f}", "versions", "", f"{versions:.2f}", "", "", ""])
+            writer.writerow([f"{at:.1f}", "database", "", f"{database:.2f}", "", "", "", ""])
+            writer.writerow([f"{at:.1f}", "versions", "", f"{versions:.2f}", "", "", "", ""])
 
 
 def draw(path: Path, processes: dict[tuple[str, int], list[Sample]], seconds: float) -> None:

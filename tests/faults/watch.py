@@ -26,6 +26,8 @@ class Sample:
     """MiB in memory, shared pages with the others included."""
     pss: float
     """MiB in memory, with its share of what it shares."""
+    own: float
+    """MiB of these that are of no file: what it asked for itself."""
     files: int
     threads: int
 
@@ -101,6 +103,7 @@ def _sample(pid: int, command: str, at: float) -> Sample:
         process=_name(command),
         rss=memory["Rss"] / 1024,
         pss=memory["Pss"] / 1024,
+        own=memory["Pss_Anon"] / 1024,
         files=len(list((folder / "fd").iterdir())),
         threads=_fields(folder / "status")["Threads"],
     )
