@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from app.core.errors import InputError, InvalidInput, pointed
+from app.schemas.parsing import MAX_LISTED_ERRORS
 
 _KNOWN: dict[Callable[..., Any], frozenset[str]] = {}
 """The query parameters of each endpoint that was asked so far."""
@@ -21,7 +22,7 @@ def refuse_unknown(request: Request) -> None:
     known = _KNOWN.get(route.endpoint)
     if known is None:
         known = _KNOWN[route.endpoint] = _names(route)
-    unknown = [name for name in request.query_params if name not in known]
+    unknown = [name for name in request.query_params if name not in known][:MAX_LISTED_ERRORS]
     if unknown:
         there_are = f"there are: {', '.join(sorted(known))}" if known else "it has none"
         raise InvalidInput(

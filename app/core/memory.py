@@ -6,9 +6,9 @@ from typing import Final
 _M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
 """Of glibc's malloc.h."""
-KEPT: Final = 64 * 2**20
+_KEPT: Final = 64 * 2**20
 """Freed bytes at the end of a heap that are not given back."""
-MAPPED_FROM: Final = 32 * 2**20
+_MAPPED_FROM: Final = 32 * 2**20
 """Bytes from which a block is mapped on its own; the most that glibc takes."""
 
 
@@ -21,4 +21,4 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, MAPPED_FROM) and mallopt(_M_TRIM_THRESHOLD, KEPT))
+    return bool(mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM) and mallopt(_M_TRIM_THRESHOLD, _KEPT))

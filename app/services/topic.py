@@ -54,7 +54,8 @@ def about_person(
 ) -> Topic:
     """A list by all that is known of the person."""
     history = history_of(events, model)
-    anonymous = request.user_id is None
+    # Sessions chose by what was new to them, and otherwise nothing of the visit is listed again.
+    anonymous = request.user_id is None and request.exclude_seen is not False
     blend = model.version.blend_for(history, exclude_seen, anonymous).only(request.sources)
     scores = model.version.family_scores(history, blend)
     return Topic(events, history, blend, scores, model.positions(live.catalogue))

@@ -107,7 +107,7 @@ def _splits(dataset: Dataset, plan: Plan, rng: np.random.Generator) -> Iterator[
         case "strong":
             yield strong_split(dataset, plan.share, plan.share, rng)
         case "sessions":
-            yield session_split(dataset, plan.share)
+            yield session_split(dataset, rng, plan.share)
 
 
 def _evaluate_split(

@@ -110,6 +110,9 @@ def _kept(served: Blends | Blend | None, blends: Blends, models: dict[str, Recom
     named = {"usual": served} if isinstance(served, Blend) else served.named
     left: dict[str, Blend] = {}
     for name, blend in named.items():
+        # None of those who are asked are sessions, and the new one has proved itself.
+        if name == "session":
+            continue
         weights = {family: weight for family, weight in blend.weights.items() if family in models}
         if sum(weights.values()) > 0:
             left[name] = Blend.of(weights)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import Dataset, InteractionLog
-from app.learning.evaluation.splits import Split
+from app.learning.evaluation.splits import Split, chose_several
 from app.learning.preferences import DISLIKED, dataset_histories, event_strengths, rating_scale
 from app.training.judging import Audience
 
@@ -102,8 +102,11 @@ def leave_out(split: Split, rng: np.random.Generator) -> LeftOut:
     out = _some(may_go, min(MOST_USERS, _tenth(is_user & before)), rng)
     came = _some(is_user & after & ~before, MOST_USERS, rng)
     everything = train.log.joined(held)
-    everything = everything.where(np.argsort(everything.occurred_at, kind="stable").astype(np.int64))
-    visits = ~is_user & _with_several(train, everything) & ~(before & after)
+    # Of what is of one moment, as on a receipt, chance says what was first: the order of lines would tell.
+    order = np.lexsort((rng.random(len(everything)), everything.occurred_at))
+    everything = everything.where(order.astype(np.int64))
+    several = chose_several(train.with_log(everything, train.as_of))
+    visits = ~is_user & several & ~(before & after)
     if split.protocol == "sessions":
         visits[:] = False
     later = _some(visits & after, MOST_SESSIONS, rng)
@@ -128,12 +131,6 @@ def _some(candidates: NDArray[np.bool_], count: int, rng: np.random.Generator) -
     chosen = np.zeros(len(candidates), dtype=np.bool_)
     chosen[rng.permutation(np.flatnonzero(candidates))[:count]] = True
     return chosen
-
-
-def _with_several(dataset: Dataset, log: InteractionLog) -> NDArray[np.bool_]:
-    """Who had to do with two items or more, `(n_subjects,)`."""
-    pairs = np.unique(_pairs(dataset, log))
-    return np.bincount(pairs // max(1, dataset.n_items), minlength=dataset.n_subjects) >= 2
 
 
 def _pairs(dataset: Dataset, log: InteractionLog) -> NDArray[np.int64]:

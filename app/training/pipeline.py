@@ -51,7 +51,7 @@ class Recipe:
 
     event_weights: dict[str, float]
     seed: int
-    search_seconds: float = 30.0
+    search_seconds: float = 25.0
     memory_mb: int | None = None
     """Bound on the memory of one model that can be bounded; None: each family's own."""
     rating: BiasedFactorizationConfig = field(default_factory=BiasedFactorizationConfig)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,10 +112,16 @@ def search(
         if name not in required and used > max(budget_seconds, LEAST_SECONDS):
             left_out[name] = NO_TIME
             continue
-        try:
-            attempt(name, _start(family, warm.get(name), memory_mb))
-        except NotEnoughData as reason:
-            left_out[name] = str(reason)
+        # What won before may ask for more data than there are now.
+        for config in dict.fromkeys(
+            (_start(family, warm.get(name), memory_mb), _start(family, None, memory_mb))
+        ):
+            try:
+                attempt(name, config)
+                left_out.pop(name, None)
+                break
+            except NotEnoughData as reason:
+                left_out[name] = str(reason)
         progress.done(0.4 * (number + 1) / len(families))
     if not best[0]:
         return SearchResult({}, left_out, len(tried), True)
@@ -125,7 +132,9 @@ def search(
             if used + found[name].seconds > until:
                 complete = False
             elif (name, config) not in tried:
-                attempt(name, config)
+                # Too little data for these hyperparameters is no reason to do without the family.
+                with suppress(NotEnoughData):
+                    attempt(name, config)
             progress.done(0.4 + 0.6 * min(1.0, used / max(budget_seconds, 1e-9)))
     progress.done(1.0)
     result = dict(best[0])

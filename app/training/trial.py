@@ -88,9 +88,11 @@ def run_trial(
     its blend is a rival. Raises NotEnoughData where no family can be fitted.
     """
     sampled = sample_subjects(dataset, MOST_INTERACTIONS, rng)
-    out = leave_out(choose_split(sampled, rng), rng)
+    whole = choose_split(sampled, rng)
+    out = leave_out(whole, rng)
     split = out.split
-    left_out = len(sampled.log) - len(split.train.log) - len(split.held_out)
+    events, kept = (len(one.train.log) + len(one.held_out) for one in (whole, split))
+    left_out = events - kept
     progress.done(0.05)
     repeats = _repeat_share(split)
     may_repeat = repeats >= REPEATS_MATTER
@@ -159,7 +161,12 @@ def run_trial(
             _served(active),
             rng,
             progress.part("evaluate", 0.8, 0.95),
-            background(histories, split.train.items, models, rng),
+            background(
+                histories if split.told is None else dataset_histories(split.train),
+                split.train.items,
+                models,
+                rng,
+            ),
         )
         evaluation["top_n"], blends, rejected = verdict.figures, verdict.blends, verdict.rejected
     evaluation["ratings"] = _judge_ratings(split, rating_config, rng)
@@ -268,7 +275,7 @@ def _judge_ratings(
     model = fit_ratings(config, split.train, rng) if len(held_out) else None
     if model is None:
         return None
-    judged = evaluate_ratings(model, dataset_ratings(split.train), held_out)
+    judged = evaluate_ratings(model, dataset_ratings(split.histories_from), held_out)
     return {
         "rmse": judged.rmse,
         "mae": judged.mae,

@@ -94,7 +94,11 @@ def test_otherwise_a_tenth_of_the_sessions_is_left_out() -> None:
     assert (gone >= made.dataset.n_users).all()
     assert not np.isin(found.split.train.log.subject, gone).any()
     # By sessions they are asked about already.
-    assert not len(leave_out(session_split(made.dataset), np.random.default_rng(0)).sessions.dataset.log)
+    assert not len(
+        leave_out(
+            session_split(made.dataset, np.random.default_rng(0)), np.random.default_rng(0)
+        ).sessions.dataset.log
+    )
 
 
 def test_newcomers_are_told_by_their_first_items_alone() -> None:

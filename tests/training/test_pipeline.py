@@ -226,6 +226,16 @@ def test_odd_shops_train_too(
     assert all(sum(weights.values()) == pytest.approx(1) for weights in content["blends"].values())
 
 
+def test_a_shop_of_six_days_is_searched_too(database: Database, tmp_path: Path) -> None:
+    """Some hyperparameters ask for a longer history; the training goes on without them."""
+    ingest(database, interactions=views(60, 12))
+    run_id = queue(database)
+    recipe = Recipe(event_weights=DEFAULT_WEIGHTS, seed=7, search_seconds=5)
+    trainer(database, tmp_path, recipe=recipe).work_once()
+    row = run_row(database, run_id)
+    assert row.state == "succeeded", row.error
+
+
 def test_an_empty_shop_says_what_it_lacks(database: Database, tmp_path: Path) -> None:
     with pytest.raises(NotEnoughData, match="at least 10 interactions with items, there are 0"):
         train(database, tmp_path)

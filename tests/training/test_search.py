@@ -33,12 +33,12 @@ class _Model:
 
 
 def _fit(config: _Recipe, dataset: Dataset, rng: np.random.Generator) -> _Model:
-    if config.days == 13:
+    if config.days == 13 or not len(dataset.log):
         raise NotEnoughData("needs luck")
     return _Model(config.days)
 
 
-FAMILIES = {"a": Family("a", "collaborative", _Recipe, _fit, _Model, {"days": (10, 60, 365)})}
+FAMILIES = {"a": Family("a", "collaborative", _Recipe, _fit, _Model, {"days": (10, 13, 60, 365)})}
 
 
 def _quality(model: Recommender) -> tuple[NDArray[np.float64], ...]:
@@ -47,10 +47,12 @@ def _quality(model: Recommender) -> tuple[NDArray[np.float64], ...]:
     return np.full(9, 1.0 / model.days), np.full(4, model.days / 365)
 
 
-def _search(audiences: int, seconds: float = 60.0, **warm: dict[str, Any]) -> SearchResult:
+def _search(
+    audiences: int, seconds: float = 60.0, dataset: Dataset | None = None, **warm: dict[str, Any]
+) -> SearchResult:
     return search(
         FAMILIES,
-        checkerboard().dataset,
+        dataset or checkerboard().dataset,
         lambda model: _quality(model)[:audiences],
         ("everybody", "idle")[:audiences],
         seed=1,
@@ -67,7 +69,7 @@ def test_each_audience_gets_its_own_recipe() -> None:
         "a": {"days": 10},
         "a@idle": {"days": 365},
     }
-    assert (found.trials, found.complete) == (4, True), "what was tried for one counts for the other"
+    assert (found.trials, found.complete) == (5, True), "what was tried for one counts for the other"
 
 
 def test_one_audience_is_one_model() -> None:
@@ -104,6 +106,13 @@ def test_luck_is_no_gain() -> None:
 
 
 def test_what_cannot_be_fitted_says_why() -> None:
-    found = _search(1, 60.0, a={"days": 13})
+    dataset = checkerboard().dataset
+    found = _search(1, dataset=dataset.with_log(dataset.log.where(slice(0, 0)), dataset.as_of))
     assert found.found == {}
     assert found.left_out == {"a": "needs luck"}
+
+
+def test_what_won_before_may_ask_for_more_than_there_is() -> None:
+    found = _search(1, 0.0, a={"days": 13})
+    assert found.found["a"].config.model_dump() == {"days": 30}
+    assert found.left_out == {}

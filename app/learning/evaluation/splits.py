@@ -63,9 +63,15 @@ def leave_last(dataset: Dataset) -> Split:
     The newest item is the one whose first positive interaction is the latest, so that it is not among what
     the user has seen. Users with fewer than two such items, and sessions, stay in training whole.
     """
-    newest = _newest(dataset)
-    newest[dataset.n_users :] = len(dataset.log)
-    return _split(dataset, np.arange(len(dataset.log)) >= newest[dataset.log.subject], "leave_last")
+    log = dataset.log
+    first = _first_positive(dataset, log.subject < dataset.n_users)
+    newest = np.full(dataset.n_subjects, len(log), dtype=np.int64)
+    owner = log.subject[first]
+    latest = np.zeros(dataset.n_subjects, dtype=np.int64)
+    np.maximum.at(latest, owner, first)
+    several = np.bincount(owner, minlength=dataset.n_subjects) >= 2
+    newest[several] = latest[several]
+    return _split(dataset, np.arange(len(log)) >= newest[log.subject], "leave_last")
 
 
 def random_split(dataset: Dataset, share: float, rng: np.random.Generator) -> Split:
@@ -114,25 +120,32 @@ def strong_split(dataset: Dataset, users: float, share: float, rng: np.random.Ge
     return Split(train, log.where(held), "strong", None, told=told)
 
 
-def session_split(dataset: Dataset, share: float = 0.2) -> Split:
+def session_split(dataset: Dataset, rng: np.random.Generator, share: float = 0.2) -> Split:
     """Take the latest anonymous sessions out of training, tell how they began and ask for what came next.
 
     Of the sessions with positive events on two items or more, the `share` that ended last; held out is the
-    newest item and all from then on, as by `leave_last`. Users stay in training.
+    newest item, whatever was done with it, and all that came later. Of items of one moment, as on a
+    receipt, chance says which is the newest. What is told is told as if the latest of it were of the
+    present. Users stay in training.
     """
     log = dataset.log
-    newest = _newest(dataset)
-    several = np.flatnonzero(newest[dataset.n_users :] < len(log)) + dataset.n_users
+    first = _first_positive(dataset, log.subject >= dataset.n_users)
+    order = first[np.lexsort((rng.random(len(first)), log.occurred_at[first], log.subject[first]))]
+    ends = np.append(np.diff(log.subject[order]) > 0, True)[: len(order)]
+    newest = np.full(dataset.n_subjects, -1, dtype=np.int64)
+    newest[log.subject[order[ends]]] = order[ends]
+    several = np.flatnonzero(np.bincount(log.subject[first], minlength=dataset.n_subjects) >= 2)
     ended = np.full(dataset.n_subjects, -1, dtype=np.int64)
     ended[log.subject] = np.arange(len(log))
     chosen = np.zeros(dataset.n_subjects, dtype=np.bool_)
     if len(several):
         chosen[several[np.argsort(-ended[several])[: max(1, round(share * len(several)))]]] = True
     apart = chosen[log.subject]
-    held = apart & (np.arange(len(log)) >= newest[log.subject])
+    begins = newest[log.subject]
+    held = apart & ((log.item == log.item[begins]) | (log.occurred_at > log.occurred_at[begins]))
     rest = log.where(~apart)
     as_of = int(rest.occurred_at[-1]) if len(rest) else dataset.as_of
-    told = dataset.with_log(log.where(~held), dataset.as_of)
+    told = dataset.with_log(_of_the_present(log.where(~held), chosen, dataset.as_of), dataset.as_of)
     return Split(dataset.with_log(rest, as_of), log.where(held), "sessions", None, told=told)
 
 
@@ -151,11 +164,11 @@ def choose_split(dataset: Dataset, rng: np.random.Generator, share: float = 0.2)
     few = (
         f"only {both} users have a history before the cut in time and chose items after it ({needed} needed)"
     )
-    newest = _newest(dataset) < len(dataset.log)
-    users, sessions = int(newest[: dataset.n_users].sum()), int(newest[dataset.n_users :].sum())
+    several = chose_several(dataset)
+    users, sessions = int(several[: dataset.n_users].sum()), int(several[dataset.n_users :].sum())
     if users < _LEAST_USERS <= share * sessions:
         return replace(
-            session_split(dataset, share),
+            session_split(dataset, rng, share),
             reason=f"{users} users and {sessions} anonymous sessions chose several items",
         )
     at_once = _share_at_one_instant(dataset)
@@ -248,20 +261,28 @@ def _random_share(
     return held
 
 
-def _newest(dataset: Dataset) -> NDArray[np.int64]:
-    """The place in the log of each subject's newest item, `(n_subjects,)`; the log's length without two.
+def chose_several(dataset: Dataset) -> NDArray[np.bool_]:
+    """Who has positive events on two items or more, `(n_subjects,)`."""
+    first = _first_positive(dataset, np.ones(len(dataset.log), dtype=np.bool_))
+    return np.bincount(dataset.log.subject[first], minlength=dataset.n_subjects) >= 2
 
-    The newest is the one whose first positive event is the latest.
-    """
+
+def _first_positive(dataset: Dataset, among: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The place of the first positive event of each subject with each item, by subject and item."""
     log = dataset.log
-    rows = np.flatnonzero(_strengths(dataset, log, rating_scale(log)) > 0)
+    rows = np.flatnonzero(among & (_strengths(dataset, log, rating_scale(log)) > 0))
     pair = log.subject[rows].astype(np.int64) * dataset.n_items + log.item[rows]
     # `unique` gives the first occurrence, and the log is in order of time.
-    first = rows[np.unique(pair, return_index=True)[1]]
-    owner = log.subject[first]
-    latest = np.zeros(dataset.n_subjects, dtype=np.int64)
-    np.maximum.at(latest, owner, first)
-    return np.where(np.bincount(owner, minlength=dataset.n_subjects) >= 2, latest, len(log))
+    return np.asarray(rows[np.unique(pair, return_index=True)[1]], dtype=np.int64)
+
+
+def _of_the_present(log: InteractionLog, whose: NDArray[np.bool_], now: int) -> InteractionLog:
+    """The log in which the latest event of some subjects is of this moment, and the others as long before."""
+    latest = np.zeros(len(whose), dtype=np.int64)
+    np.maximum.at(latest, log.subject, log.occurred_at)
+    later = np.where(whose, now - latest, 0)[log.subject]
+    log = replace(log, occurred_at=log.occurred_at + later)
+    return log.where(np.argsort(log.occurred_at, kind="stable").astype(np.int64))
 
 
 def _strengths(dataset: Dataset, log: InteractionLog, scale: RatingScale | None) -> NDArray[np.float32]:

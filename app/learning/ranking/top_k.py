@@ -57,9 +57,10 @@ def _nth_best(values: Scores, n: int) -> np.float32:
     if groups >= _MANY * n:
         # `n` groups have a best that is not below the n-th of these: neither is the n-th best of all.
         best = values[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
-        least = np.partition(best, groups - n)[groups - n]
+        least: np.float32 = np.partition(best, groups - n)[groups - n]
         values = values[values > least]
         if len(values) < n:
-            return np.float32(least)
+            return least
     # Partitioning the values, not their positions: it is faster, and says where the cut is.
-    return np.float32(np.partition(values, len(values) - n)[len(values) - n])
+    cut: np.float32 = np.partition(values, len(values) - n)[len(values) - n]
+    return cut

@@ -108,8 +108,9 @@ def fit(config: SessionNeighboursConfig, dataset: Dataset, rng: np.random.Genera
         weight = weight * np.exp2(-(dataset.as_of - ended[kept]) / DAY_MS / config.half_life)
     scaled = csr_array(visits, copy=True)
     scaled.data = weight.astype(np.float32)[entry_rows(visits)]
-    frequency = np.bincount(visits.indices, minlength=dataset.n_items)
-    rarity = np.log1p(len(kept) / np.maximum(frequency, 1)).astype(np.float32)
+    of_entry = of_visit[kept][entry_rows(visits)]
+    frequency = np.bincount(visits.indices, weights=of_entry, minlength=dataset.n_items)
+    rarity = np.log1p(of_visit[kept].sum() / np.maximum(frequency, 1)).astype(np.float32)
     return SessionNeighbours(config, visits, narrow(csr_array(scaled.T)), rarity)
 
 

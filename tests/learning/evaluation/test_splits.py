@@ -179,17 +179,40 @@ def _sessions(n_sessions: int, n_users: int = 0, items: str = "wxy") -> Dataset:
     return world(events, sessions=names, weights=WEIGHTS).dataset
 
 
+def _pairs_of(*logs: InteractionLog) -> list[tuple[int, ...]]:
+    """What happened, whenever."""
+    return sorted(
+        row
+        for log in logs
+        for row in zip(log.subject.tolist(), log.item.tolist(), log.event.tolist(), strict=True)
+    )
+
+
+def test_on_a_receipt_chance_says_what_is_asked_for() -> None:
+    events = [(f"s{number:03}", item, "purchase", 500.0 - number) for number in range(300) for item in "wxyz"]
+    names = [f"s{number:03}" for number in range(300)]
+    dataset = world(events, sessions=names, weights=WEIGHTS).dataset
+    split = choose_split(dataset, np.random.default_rng(0))
+    assert split.protocol == "sessions"
+    assert len(split.held_out) == 60
+    assert np.bincount(split.held_out.item).min() > 5, "not the last line of each"
+    assert np.bincount(relevant(split, exclude_seen=True)[1].indices).min() > 5
+
+
 def test_by_sessions_the_latest_are_told_by_how_they_began() -> None:
     dataset = _sessions(20, 3)
-    split = session_split(dataset, 0.2)
+    split = session_split(dataset, np.random.default_rng(0), 0.2)
     told = split.histories_from
-    assert sorted(_rows(told.log) + _rows(split.held_out)) == _rows(dataset.log)
+    assert _pairs_of(told.log, split.held_out) == _pairs_of(dataset.log)
     # The users first, then the sessions in order of time: the last four of these.
     assert set(split.held_out.subject.tolist()) == {19, 20, 21, 22}
     assert set(split.held_out.item.tolist()) == {2}
     assert not {19, 20, 21, 22} & set(split.train.log.subject.tolist())
     assert split.train.as_of == split.train.log.occurred_at.max()
     assert told.log.item[told.log.subject == 22].tolist() == [0, 1]
+    of_first = told.log.occurred_at[told.log.subject == 19]
+    assert of_first[-1] == dataset.as_of, "as if of the present"
+    assert np.diff(of_first).tolist() == [DAY_MS / 1000]
     sessions, wanted = relevant(split, exclude_seen=True)
     assert sessions.tolist() == [19, 20, 21, 22]
     assert wanted.toarray().tolist() == [[0, 0, 1]] * 4
@@ -200,9 +223,10 @@ def test_by_sessions_training_knows_nothing_of_those_who_are_asked(
     events: list[tuple[object, ...]], share: float
 ) -> None:
     dataset = _shop(events)
-    split = session_split(dataset, share)
+    split = session_split(dataset, np.random.default_rng(0), share)
     told = split.histories_from
-    assert sorted(_rows(told.log) + _rows(split.held_out)) == _rows(dataset.log)
+    assert _pairs_of(told.log, split.held_out) == _pairs_of(dataset.log)
+    assert (np.diff(told.log.occurred_at) >= 0).all()
     apart = set(split.held_out.subject.tolist())
     assert not apart & set(split.train.log.subject.tolist())
     assert all(subject >= dataset.n_users for subject in apart)

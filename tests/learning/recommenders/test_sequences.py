@@ -11,14 +11,14 @@ MINUTE = 1 / 24 / 60
 
 
 def _shop(robot: bool) -> World:
-    """Sixty visitors go from a lamp to a bulb; a robot goes through all things, from the lamp to the sink."""
+    """Sixty visitors went from a lamp to a bulb; since then a robot goes from it to the sink all day."""
     events: list[tuple[object, ...]] = []
     for visitor in range(60):
-        at = 30.0 - visitor / 10
+        at = 50.0 - visitor / 10
         events += [(f"v{visitor:02}", "lamp", "view", at), (f"v{visitor:02}", "bulb", "view", at - MINUTE)]
-    things = ["lamp", "sink", *(f"thing{number:03}" for number in range(40))]
-    for turn in range(80 if robot else 1):
-        at = 10.0 - turn / 20
+    for turn in range(400 if robot else 1):
+        at = 30.0 - turn / 16
+        things = ("lamp", "sink", f"thing{turn:03}")
         events += [("robot", item, "view", at - place * MINUTE) for place, item in enumerate(things)]
     return world(events, sessions=["robot"])
 
@@ -33,4 +33,4 @@ def test_a_robot_does_not_say_what_follows_for_all(family: object) -> None:
         return float(scores[made.column("bulb")] / max(scores[made.column("sink")], 1e-9))
 
     assert bulb_over_sink(robot=False) > 1
-    assert bulb_over_sink(robot=True) > 1, "eighty rounds of one robot against sixty visitors"
+    assert bulb_over_sink(robot=True) > 1, "four hundred rounds of one robot against sixty visitors"
