@@ -74,7 +74,7 @@ def test_sampled_figures_have_names_of_their_own(by_time: dict[str, Any], datase
     assert again["automatic"]["ndcg"] == figures["ndcg"]
 
 
-@pytest.mark.parametrize("protocol", ["leave-last", "strong", None])
+@pytest.mark.parametrize("protocol", ["leave-last", "strong", "sessions", None])
 def test_protocols_with_one_part(dataset: Dataset, protocol: Any) -> None:
     found = evaluate(dataset, RECIPE, Plan(protocol), QUIET)
     shown = found["protocol"]
