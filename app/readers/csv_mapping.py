@@ -208,7 +208,7 @@ class CsvReader:
             return Rejected(line, "wrong_columns", f"{len(row)} columns instead of {len(self._header)}")
         if not _is_decoded(row):
             return Rejected(
-                line, "bad_encoding", f"the row is not {self._encoding}; another encoding can be given"
+                line, "bad_encoding", f"the row is not {shown(self._encoding)}; another encoding can be given"
             )
         fields: dict[str, Any] = {}
         inside: dict[str, Any] = {}

@@ -150,6 +150,9 @@ def test_encodings(tmp_path: Path) -> None:
     path = _file(tmp_path, "sku,name\n1,Café\n", "cp1252")
     assert _fields(CsvReader(path, mapping, encoding="cp1252"))[0]["title"] == "Café"
     assert [bad.code for bad in read_all(CsvReader(path, mapping))[1]] == ["bad_encoding"]
+    # Python reads names of encodings generously; a message shows what was given as it is.
+    (bad,) = read_all(CsvReader(path, mapping, encoding="utf\x1f-8"))[1]
+    assert bad.detail == r"the row is not 'utf\x1f-8'; another encoding can be given"
     with pytest.raises(ReaderError, match="no encoding 'klingon'"):
         CsvReader(path, mapping, encoding="klingon")
     with pytest.raises(ReaderError, match="cannot be decoded"):
