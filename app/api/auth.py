@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Collection
 from fastapi import Request
 
 from app.api.edge import get_edge
-from app.api.queries import refuse_unknown
+from app.api.queries import refuse_odd
 from app.core.errors import Unauthorized, Unavailable
 from app.services.keys import Access, Caller, allowed, authorize
 from app.services.rate_limits import RateLimits
@@ -44,7 +44,7 @@ def scope(
         if limited:
             limits: RateLimits = request.app.state.rate_limits
             request.state.standing = limits.count(access, _address(request))
-        refuse_unknown(request)
+        refuse_odd(request)
 
     check.__name__ = f"scope_{'_or_'.join(needed)}"
     return check

@@ -8,7 +8,7 @@ from app.api.auth import access_of, speaks_for
 from app.core.errors import Forbidden, UserTokenNeeded
 from app.schemas.recommendations import RecommendationRequest
 from app.services.explain import impersonal
-from app.services.recommend import UNKNOWN_USER
+from app.services.recommend import UNKNOWN_SESSION, UNKNOWN_USER
 from app.services.shop_rules import ShopRules
 
 _OF_COST: Final = frozenset({"cost", "margin"})
@@ -51,7 +51,7 @@ def as_told(request: Request, found: dict[str, Any], told: bool) -> dict[str, An
     items, warnings = [_without_cost(item) for item in found["items"]], found["warnings"]
     if not told:
         items = [_untold(item) for item in items]
-        warnings = [warning for warning in warnings if warning != UNKNOWN_USER]
+        warnings = [warning for warning in warnings if warning not in (UNKNOWN_USER, UNKNOWN_SESSION)]
     shown = {name: value for name, value in found.items() if name != "effects"}
     return shown | {"items": items, "warnings": warnings}
 

@@ -51,9 +51,10 @@ def show_evaluation(evaluation: dict[str, Any]) -> None:
 def show_measures(evaluation: dict[str, Any]) -> None:
     """What `vitrine evaluate` measured."""
     data, protocol = evaluation["data"], evaluation["protocol"]
+    sessions = f" and {data['sessions']:,} anonymous sessions" if data["sessions"] else ""
     out.print(
-        f"{data['interactions']:,} interactions of {data['users']:,} users with {data['items']:,} items, "
-        f"{data['from'][:10]} to {data['to'][:10]}.",
+        f"{data['interactions']:,} interactions of {data['users']:,} users{sessions} "
+        f"with {data['items']:,} items, {data['from'][:10]} to {data['to'][:10]}.",
         highlight=False,
     )
     out.print(_protocol_line(protocol), highlight=False)

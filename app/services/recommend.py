@@ -28,6 +28,7 @@ from app.services.value_effects import effects_of
 
 NO_MODEL = "{}: this is what is popular and new."
 UNKNOWN_USER = "The user is unknown: this is not personal."
+UNKNOWN_SESSION = "Nothing is known of this session: this is not personal."
 SHORTER = "The list is shorter than n: no further item fulfils what the request asks for."
 RELAXED = "The filter lets {} items through: the others, at the end, pass category and availability alone."
 NOT_COMPARED = "diversity has no effect: no model compares items by what they are described like."
@@ -68,6 +69,8 @@ def recommend(
     _leave_out(live, may_come, left_out)
     if request.user_id is not None and not events.known and not events.item_keys:
         warnings.append(UNKNOWN_USER)
+    if request.user_id is None and request.session is not None and not events.item_keys:
+        warnings.append(UNKNOWN_SESSION)
     named = names_items(connection, request, now)
     if named is None and request.about != "person":
         warnings.append(NO_ITEMS)

@@ -83,6 +83,7 @@ def evaluate(dataset: Dataset, recipe: Recipe, plan: Plan, progress: Progress) -
     return {
         "data": {
             "users": dataset.n_users,
+            "sessions": dataset.n_subjects - dataset.n_users,
             "items": dataset.n_items,
             "interactions": len(log),
             "from": rfc3339(int(log.occurred_at[0])),

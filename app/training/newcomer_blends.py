@@ -54,7 +54,11 @@ def choose_for_newcomers(
     if not chosen:
         cut = Audience(earliest_histories(anybody.histories, FIRST_ITEMS[0]), anybody.wanted)
         blend = choose(models, cut, exclude_seen, rng, progress)
-        return blend, blend
+        one = Audience(earliest_histories(anybody.histories, 1), anybody.wanted).without_seen()
+        asked = [one] if len(one.histories) >= LEAST_USERS else []
+        popular = _popular(models, asked)
+        share = _share_of(popular, models, [(blend, one)]) if asked else SHARES[-1]
+        return mixed(Blend({popular: 1.0}), blend, share), blend
     popular = _popular(models, asked)
     found = chosen[0][0] if len(chosen) == 1 else mixed(chosen[0][0], chosen[1][0], 0.5)
     found = _careful(models, popular, found, sum(users for _, users in chosen))
@@ -94,7 +98,7 @@ def with_few(models: Mapping[str, Recommender], blends: Blends, newcomers: Seque
 def _popular(models: Mapping[str, Recommender], asked: Sequence[Audience]) -> str:
     """Of the models of popularity (of these days, of all times) the one that pleases newcomers most."""
     names = [name for name in models if family_of(name).name == "popularity"]
-    if len(names) < 2:
+    if len(names) < 2 or not asked:
         return "popularity"
 
     def quality(name: str) -> float:

@@ -176,10 +176,20 @@ class Trainer:
                     connection,
                     claim.run_id,
                     "succeeded",
-                    {"progress": 1.0, "model_version": trained.version, "metrics": trained.evaluation},
+                    {
+                        "stage": "publish",
+                        "progress": 1.0,
+                        "model_version": trained.version,
+                        "metrics": trained.evaluation,
+                    },
                 )
             else:
-                values = {"progress": 1.0, "metrics": trained.evaluation, "error": trained.rejected}
+                values = {
+                    "stage": "gate",
+                    "progress": 1.0,
+                    "metrics": trained.evaluation,
+                    "error": trained.rejected,
+                }
                 end_run(connection, claim.run_id, "rejected", values)
         log.info("run_ended", version=trained.version, rejected=trained.rejected)
 

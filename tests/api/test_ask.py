@@ -108,6 +108,10 @@ def test_unknown_and_cold_people_get_what_is_popular(open_shop: TestClient) -> N
     anonymous = recommended(open_shop)
     assert ids(anonymous) == ids(unknown)
     assert anonymous["warnings"] == []
+    for session in ({}, {"session_id": "nowhere"}, {"events": [{"item_id": "no such"}]}):
+        visit = recommended(open_shop, session=session)
+        assert ids(visit) == ids(unknown)
+        assert visit["warnings"] == ["Nothing is known of this session: this is not personal."]
     everything = recommended(open_shop, n=500)
     assert len(everything["items"]) > 50
 

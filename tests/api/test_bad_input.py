@@ -293,6 +293,12 @@ def test_nothing_answers_elsewhere(steady: TestClient) -> None:
     assert steady.delete("/v1/orders").headers["allow"] == "POST"
 
 
+def test_a_parameter_is_given_once(steady: TestClient) -> None:
+    answer = steady.get("/v1/users/ana/recommendations?n=1&n=3&explain=true")
+    body = assert_problem(answer, 422, "repeated_parameter", "/query/n")
+    assert len(body["errors"]) == 1
+
+
 @pytest.mark.parametrize(
     ("method", "path", "known"),
     [

@@ -17,8 +17,8 @@ from tests.faults.cluster import cluster
 from tests.faults.service import Service, prepare
 
 LONGEST_SECONDS = 12.0
-"""That an answer may take while the database hangs: a short read has 10 (docs/reliability.md). It is much less
-once that has been found out."""
+"""That an answer may take while the database hangs: a short read has 10. It is much less once that has been
+found out."""
 HEALED_SECONDS = 10.0
 
 
