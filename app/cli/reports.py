@@ -44,7 +44,9 @@ def show_evaluation(evaluation: dict[str, Any]) -> None:
         _show_beyond(rows)
         _show_training_groups(top)
     else:
-        out.print("Too few users went on after the split to judge the lists.")
+        out.print(
+            "Too few users, or sessions where nobody logs in, went on after the split to judge the lists."
+        )
     _show_ratings(evaluation.get("ratings"))
 
 

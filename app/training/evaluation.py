@@ -95,7 +95,7 @@ def evaluate(dataset: Dataset, recipe: Recipe, plan: Plan, progress: Progress) -
 
 def _splits(dataset: Dataset, plan: Plan, rng: np.random.Generator) -> Iterator[Split]:
     if not len(dataset.log):
-        raise NotEnoughData("there are no interactions to evaluate on")
+        raise NotEnoughData("there are no interactions with items to evaluate on")
     match plan.protocol:
         case None:
             yield choose_split(dataset, rng, plan.share)

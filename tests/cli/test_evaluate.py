@@ -64,7 +64,7 @@ def test_a_file_by_way_of_a_database_of_its_own(tmp_path: Path) -> None:
         (["--movielens", ".", "--ndjson", "few.ndjson"], 2, "give one source of data, not several"),
         (["--movielens", "."], 1, "has no MovieLens ratings"),
         (["--ndjson", "few.ndjson", "--protocol", "strong"], 1, "needs at least 10 users"),
-        (["--ndjson", "empty.ndjson"], 1, "there are no interactions to evaluate on"),
+        (["--ndjson", "empty.ndjson"], 1, "there are no interactions with items to evaluate on"),
     ],
 )
 def test_errors_are_one_line(tmp_path: Path, options: list[str], status: int, message: str) -> None:

@@ -234,6 +234,7 @@ def test_a_shop_of_six_days_is_searched_too(database: Database, tmp_path: Path) 
     trainer(database, tmp_path, recipe=recipe).work_once()
     row = run_row(database, run_id)
     assert row.state == "succeeded", row.error
+    assert row.stage == "publish"
 
 
 def test_an_empty_shop_says_what_it_lacks(database: Database, tmp_path: Path) -> None:

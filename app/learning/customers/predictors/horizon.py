@@ -76,7 +76,8 @@ def longest_horizon(dataset: Dataset) -> int:
     history = history_days(dataset)
     if history < _LEAST_DAYS * _PARTS:
         raise NotEnoughData(
-            f"predictions need a history of at least {_LEAST_DAYS * _PARTS} days, there are {history}"
+            f"predictions need users with a history of at least {_LEAST_DAYS * _PARTS} days, "
+            f"there are {history}"
         )
     return history // _PARTS
 
