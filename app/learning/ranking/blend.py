@@ -22,6 +22,9 @@ def normalise(scores: Scores) -> Scores:
     best = scores.max(axis=1, keepdims=True, initial=0.0)
     usable = best > np.finfo(np.float32).tiny
     factors = np.divide(np.float32(1), best, out=np.zeros_like(best), where=usable)
+    if (scores.min(axis=1, keepdims=True, initial=0.0) >= -best).all():
+        # Most families advise against nothing; of a large catalogue, each array that is written takes time.
+        return np.asarray(np.multiply(scores, factors), dtype=np.float32)
     # Bounded before it is scaled: then nothing overflows.
     bounded = np.maximum(scores, -best)
     return np.asarray(np.multiply(bounded, factors, out=bounded), dtype=np.float32)
