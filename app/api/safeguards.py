@@ -18,7 +18,9 @@ from app.services.rate_limits import Standing
 BYTES_PER_SECOND: Final = 2_048
 """A body that comes slower than this, beyond the time that each has, is given up."""
 QUEUE_SECONDS: Final = 0.5
-"""A call that waited for its turn in the event loop for longer is refused."""
+"""A call that waited for its turn in the event loop for longer comes late: in a crowd it is refused."""
+LATE: Final = 8
+"""So many late calls in a row are let in: a process that stood still for a moment is no crowd."""
 HELD_BYTES: Final = 256 * 2**20
 """Of bodies that are read whole, all together, in a process."""
 _STREAMS: Final = "/v1/import/"
@@ -37,6 +39,7 @@ class Safeguards:
         self._body_seconds = body_seconds
         self._hsts_seconds = hsts_seconds
         self._running = 0
+        self._late = 0
         self._lanes = Lanes()
         self._held = Held()
 
@@ -77,7 +80,9 @@ class Safeguards:
         state = scope["state"]
         if self._running >= self._max_concurrent or lane.is_full or state.get(CROWDED):
             return Unavailable(_BUSY)
-        if time.monotonic() - state.get(QUEUED, math.inf) > QUEUE_SECONDS:
+        late = time.monotonic() - state.get(QUEUED, math.inf) > QUEUE_SECONDS
+        self._late = self._late + 1 if late else 0
+        if self._late > LATE:
             return Unavailable(_BUSY)
         for name, value in scope["headers"]:
             if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):

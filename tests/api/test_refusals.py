@@ -1,5 +1,6 @@
 """What is refused cheaply, at a real socket: slow, endless, huge and crowded calls."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.types import Message, Receive, Scope, Send
 
-from app.api.connections import HEAD_BYTES, BoundedHttp
+from app.api.connections import HEAD_BYTES, QUEUED, BoundedHttp
+from app.api.safeguards import LATE, QUEUE_SECONDS, Safeguards
 from app.core.settings import Settings
 from app.main import create_app
 
@@ -219,3 +222,31 @@ def test_a_crowd_gets_503_while_the_health_is_told(port: int) -> None:
         for opened in waiting:
             opened.close()
     _until(lambda: _ask(port, _head("GET", "/v1/items"))[0] == 200)
+
+
+def test_a_process_that_stood_still_for_a_moment_is_no_crowd() -> None:
+    async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async def asked(waited: float) -> int:
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        async def receive() -> Message:
+            return {"type": "http.request"}
+
+        state = {QUEUED: time.monotonic() - waited}
+        scope = {"type": "http", "method": "GET", "path": "/v1/popular", "headers": [], "state": state}
+        await guarded(scope, receive, send)
+        status: int = sent[0]["status"]
+        return status
+
+    async def all_of(*waited: float) -> list[int]:
+        return [await asked(seconds) for seconds in waited]
+
+    guarded = Safeguards(answer, max_concurrent=9, body_seconds=9, hsts_seconds=0)
+    assert asyncio.run(all_of(*[QUEUE_SECONDS + 1] * (LATE + 2))) == [200] * LATE + [503] * 2
+    assert asyncio.run(all_of(0.0, QUEUE_SECONDS + 1)) == [200, 200], "the crowd is over"
