@@ -19,8 +19,9 @@ from app.api.connections import BoundedHttp
 EVERY_SECONDS: Final = 0.05
 AT_ONCE: Final = 512
 """Connections that one process takes in at one time; the rest is for the others, or later."""
-BACKLOG: Final = 1_024
-"""Connections that the system keeps waiting for all processes."""
+BACKLOG: Final = 4_096
+"""Connections that the system keeps waiting for all processes; who finds no room there tries again for half a
+minute."""
 
 
 OPTIONS: Final[dict[str, Any]] = {
