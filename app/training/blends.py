@@ -78,9 +78,8 @@ def choose_blends(
     `back` are users who came back, `idle` others who were away for longer than `idle_after` days; None
     where those who came back stand for all. The usual list has to please `everybody`, both kinds with equal
     weight. `out` are newcomers and sessions; where they are too few, `anybody`, the users as they are, stand
-    for the newcomers, and sessions are served as newcomers are. `crossed`
-    are halves of `back`, each with all idle users, and the others: on these the usual blend has to prove
-    itself.
+    for the newcomers, and sessions are served as newcomers are. `crossed` are halves of `back`, each with all
+    idle users, and the others: on these the usual blend has to prove itself.
     """
     usual = choose(models, everybody, not may_repeat, rng, progress.part("evaluate", 0.0, 0.3))
     if not may_repeat:

@@ -127,7 +127,7 @@ def _tenth(candidates: NDArray[np.bool_]) -> int:
 
 
 def _some(candidates: NDArray[np.bool_], count: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """So many of them at random."""
+    """At most so many of them, at random."""
     chosen = np.zeros(len(candidates), dtype=np.bool_)
     chosen[rng.permutation(np.flatnonzero(candidates))[:count]] = True
     return chosen
