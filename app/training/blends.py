@@ -17,6 +17,7 @@ from app.training.judging import Audience
 from app.training.newcomer_blends import FIRST_ITEMS, all_of, choose_for_newcomers, with_few
 from app.training.newcomers import LeftOut, Newcomers
 from app.training.progress import Progress
+from app.training.search import IDLE, suited
 from app.training.session_blend import choose_for_sessions
 
 COLD_FACTORS = (0.9, 0.7, 0.5, 0.3)
@@ -97,8 +98,7 @@ def choose_blends(
     if idle is None or len(idle.histories) < LEAST_USERS:
         away, idle_after = usual, float("inf")
     else:
-        away = choose(models, idle, not may_repeat, rng, progress.part("evaluate", 0.8, 0.85))
-        away = _careful(models, away, idle)
+        away = choose_for_idle(models, idle, not may_repeat, rng, progress.part("evaluate", 0.8, 0.85))
         if not may_repeat:
             part = progress.part("evaluate", 0.85, 0.9)
             better = _clearly_better(models, crossed, away, rng, part)
@@ -114,6 +114,24 @@ def _careful(models: dict[str, Recommender], blend: Blend, audience: Audience) -
     """A blend that was chosen by few, mixed with the default: the fewer, the more."""
     chosen_by = len(audience.histories)
     return mixed(blend, default_blend(models), chosen_by / (chosen_by + CHOOSERS))
+
+
+def choose_for_idle(
+    models: dict[str, Recommender],
+    idle: Audience,
+    exclude_seen: bool,
+    rng: np.random.Generator,
+    progress: Progress,
+) -> Blend:
+    """A blend of models with the hyperparameters that suit the idle.
+
+    Models with others may score alike on them and be worse for whom they stand for: to choose between the two
+    again, weight by weight, is to choose by chance.
+    """
+    names = suited(models, IDLE)
+    own = {family: models[name] for family, name in names.items()}
+    chosen = _careful(own, choose(own, idle, exclude_seen, rng, progress), idle)
+    return Blend({names[family]: weight for family, weight in chosen.weights.items()})
 
 
 def _clearly_better(

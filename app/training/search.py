@@ -22,12 +22,15 @@ LEAST_SECONDS = 30.0
 """For the first fit of all families, however small the budget."""
 QUICK_SECONDS = 0.2
 """Up to which a trial of a family is quick."""
-LEAST_GAIN = 1e-4
-"""Of quality, for other hyperparameters to be taken."""
+LEAST_GAIN = 0.02
+"""Share of the quality that other hyperparameters must gain: of less, what was first is the simpler."""
 
 LEAST_ERRORS, FEW_USERS = 0.5, 15.0
 """The same in standard errors of the gain over n users, `LEAST_ERRORS + FEW_USERS / n`: of many trials
 the luckiest is not the best, and of few users even less."""
+
+EVERYBODY, IDLE = "everybody", "idle"
+"""The audiences of a trial; models for the first bear the name of their family alone."""
 
 Judge = Callable[[Recommender], tuple[NDArray[np.float64], ...]]
 """Quality for each user of each audience, in their order."""
@@ -50,10 +53,11 @@ class Found:
         return float(self.each.mean())
 
     def is_better(self, other: NDArray[np.float64]) -> bool:
-        """Whether another quality, by user, is better beyond what is likely to be luck."""
+        """Whether another quality, by user, is better by what matters and is not likely to be luck."""
         gain = other - self.each
         error = gain.std() / np.sqrt(len(gain))
-        return bool(gain.mean() > max(LEAST_GAIN, (LEAST_ERRORS + FEW_USERS / len(gain)) * error))
+        likely = (LEAST_ERRORS + FEW_USERS / len(gain)) * error
+        return bool(gain.mean() > max(LEAST_GAIN * self.quality, likely))
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,12 @@ def search(
             if entry.config != best[0][name].config:
                 result[f"{name}{APART}{audience}"] = entry
     return SearchResult(result, left_out, len(tried), complete and NO_TIME not in left_out.values())
+
+
+def suited(models: Mapping[str, Recommender], audience: str) -> dict[str, str]:
+    """By family the name of the model that has an audience's own hyperparameters, where it has some."""
+    own = {name: f"{name}{APART}{audience}" for name in models if APART not in name}
+    return {name: apart if apart in models else name for name, apart in own.items()}
 
 
 def _planned(

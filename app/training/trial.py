@@ -37,7 +37,7 @@ from app.training.judging import LIST_LENGTH, Audience, judge
 from app.training.newcomers import leave_out
 from app.training.progress import Progress
 from app.training.sampling import sample_subjects
-from app.training.search import SearchResult, search
+from app.training.search import EVERYBODY, IDLE, SearchResult, search
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +116,7 @@ def run_trial(
         FAMILIES,
         split.train,
         quality if enough else lambda _model: (np.zeros(1),),
-        ("everybody",) if idle is None or not enough else ("everybody", "idle"),
+        (EVERYBODY,) if idle is None or not enough else (EVERYBODY, IDLE),
         seed=int(rng.integers(2**31)),
         budget_seconds=search_seconds if enough else 0.0,
         warm=(active or {}).get("families", {}),

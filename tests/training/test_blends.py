@@ -8,9 +8,12 @@ from scipy.sparse import csr_array
 
 from app.learning.dataset import Histories
 from app.learning.ranking.blend import Blend, Blends
+from app.learning.recommenders.base import Scores
 from app.learning.recommenders.sparse import earliest_histories, most_recent_histories
-from app.training.blends import default_blend, default_similar
+from app.training.blends import choose_for_idle, default_blend, default_similar
 from app.training.choosing import mixed
+from app.training.judging import Audience
+from app.training.progress import Progress
 
 
 def test_a_mixture_sums_to_one_and_leaves_crumbs_out() -> None:
@@ -31,6 +34,29 @@ def test_defaults_take_what_there_is() -> None:
     only = {"popularity": any_model}
     assert default_blend(only).weights == {"popularity": 1.0}
     assert default_similar(only).weights == {"popularity": 1.0}
+
+
+class _Likes:
+    """Recommends one item to everybody."""
+
+    def __init__(self, item: int) -> None:
+        self._item = item
+
+    def score(self, histories: Histories) -> Scores:
+        scores = np.zeros(histories.matrix.shape, dtype=np.float32)
+        scores[:, self._item] = 1.0
+        return scores
+
+
+def test_the_idle_are_asked_by_their_own_hyperparameters_alone() -> None:
+    models: Any = {"ease": _Likes(3), "als": _Likes(2), "ease@idle": _Likes(1)}
+    matrix = csr_array(np.eye(30, dtype=np.float32)[:, ::-1])
+    wanted = csr_array(np.repeat(np.eye(30)[[3]], 30, axis=0))
+    idle = Audience(Histories(matrix, np.zeros(30, dtype=np.float32)), wanted)
+    quiet = Progress(lambda _stage, _done: None)
+    blend = choose_for_idle(models, idle, False, np.random.default_rng(1), quiet)
+    assert blend.weights.keys() == {"ease@idle", "als"}, "though what is for all would be right"
+    assert sum(blend.weights.values()) == pytest.approx(1)
 
 
 def test_first_items_are_as_if_of_this_moment() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Recommender, Scores
 from app.training.progress import Progress
-from app.training.search import SearchResult, search
+from app.training.search import SearchResult, search, suited
 from tests.worlds import checkerboard
 
 
@@ -87,10 +87,8 @@ def test_no_time_keeps_what_won_before() -> None:
     }
 
 
-def test_luck_is_no_gain() -> None:
-    """Better for some users, worse for others, a little better in the mean."""
-    each = {30: np.array([0.4, 0.4, 0.4, 0.4]), 10: np.array([0.9, 0.0, 0.8, 0.0])}
-    each |= {60: np.array([0.41, 0.41, 0.42, 0.41]), 365: np.zeros(4)}
+def _days_chosen(each: dict[int, NDArray[np.float64]]) -> int:
+    """What one audience takes, given the quality for each of its users by days."""
     found = search(
         FAMILIES,
         checkerboard().dataset,
@@ -102,7 +100,26 @@ def test_luck_is_no_gain() -> None:
         required=("a",),
         progress=Progress(lambda _stage, _done: None),
     )
-    assert found.found["a"].config.model_dump() == {"days": 60}
+    return int(found.found["a"].config.model_dump()["days"])
+
+
+def test_luck_is_no_gain() -> None:
+    """Better for some users, worse for others, a little better in the mean."""
+    each = {30: np.array([0.4, 0.4, 0.4, 0.4]), 10: np.array([0.9, 0.0, 0.8, 0.0])}
+    each |= {60: np.array([0.41, 0.41, 0.42, 0.41]), 365: np.zeros(4)}
+    assert _days_chosen(each) == 60
+
+
+def test_next_to_nothing_is_no_gain_however_sure() -> None:
+    each = {30: np.full(400, 0.4), 10: np.full(400, 0.407), 60: np.zeros(400), 365: np.zeros(400)}
+    assert _days_chosen(each) == 30
+    assert _days_chosen(each | {10: np.full(400, 0.409)}) == 10
+
+
+def test_what_suits_an_audience_is_its_own_where_it_has_some() -> None:
+    model = _Model(1)
+    names = suited({"a": model, "b": model, "a@idle": model, "b@other": model}, "idle")
+    assert names == {"a": "a@idle", "b": "b"}
 
 
 def test_what_cannot_be_fitted_says_why() -> None:
