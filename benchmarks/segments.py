@@ -91,7 +91,7 @@ def _tastes(seed: int) -> None:
     dataset, taste = dataset_of(shop), shop.truth.user_taste
     weights = np.maximum([DEFAULT_WEIGHTS[name] for name in EVENTS], 0)
     svd = fit_svd(TruncatedSVDConfig(factors=16), dataset, np.random.default_rng(seed))
-    vectors = dataset_histories(dataset).matrix @ (svd.scale[:, None] * svd.directions)
+    vectors = svd.project(dataset_histories(dataset).matrix).astype(np.float64)
     tables = {
         "features of behaviour": customer_features(dataset),
         "category shares": category_shares(dataset, weights),

@@ -11,14 +11,15 @@ from app.learning.analytics import Analytics, AnalyticsConfig
 from app.learning.dataset import Histories
 from app.learning.parts import joined, part_of
 from app.learning.preferences import RatingScale, event_strengths, histories
-from app.learning.ranking.blend import Blend, Blends, known_and_idle, normalise
+from app.learning.ranking.blend import Blend, Blends, known_and_idle, normalised
 from app.learning.ranking.cold_items import ColdItems
 from app.learning.ratings.base import RatingModel
 from app.learning.ratings.biased_factorization import BiasedFactorization, BiasedFactorizationConfig
 from app.learning.recommenders.base import Recommender, Scores
+from app.learning.recommenders.evidence import Evidence
 from app.learning.recommenders.registry import family_of
 
-FORMAT = 3
+FORMAT = 4
 """Of the content that is written beside the arrays; raised when an older release could not read it."""
 
 
@@ -66,9 +67,9 @@ class ModelVersion:
         bought = np.array([name == "purchase" for name in names], dtype=np.bool_)
         return histories(row, item, strength, age_days, (n_rows, self.n_items), bought=bought)
 
-    def family_scores(self, of: Histories, blend: Blend) -> dict[str, Scores]:
+    def family_scores(self, of: Histories, blend: Blend) -> dict[str, Scores | Evidence]:
         """Normalised scores of each family that a blend uses, each `(n_batch, n_items)`."""
-        return {family: normalise(self.recommenders[family].score(of)) for family in blend.weights}
+        return {family: normalised(self.recommenders[family], of) for family in blend.weights}
 
     def blend_for(self, history: Histories, exclude_seen: bool, anonymous: bool = False) -> Blend:
         """The blend for a batch of one."""

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sqlalchemy import Connection
 
-from app.learning.ranking.blend import Blend
+from app.learning.ranking.blend import Blend, score_at
 from app.learning.ranking.diversity import LOOKED_AT, diverse_order, likeness
 from app.learning.ranking.top_k import top_k
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.content import Content
+from app.learning.recommenders.evidence import Evidence
 from app.learning.recommenders.registry import family_of
 from app.services.live import Live, LiveModel
 from app.services.popular import popular_scores, trending_scores
@@ -55,7 +56,7 @@ class Scored:
         live: Live,
         model: LiveModel,
         blend: Blend,
-        scores: dict[str, Scores],
+        scores: dict[str, Scores | Evidence],
         rules: AppliedRules,
         n_items: int,
     ) -> None:
@@ -73,7 +74,7 @@ class Scored:
         content = model.version.recommenders.get("content")
         self.similarities: csr_array | None = content.similarities if isinstance(content, Content) else None
         self._parts = [
-            (family_of(name).source, np.float32(weight), scores[name][0])
+            (family_of(name).source, np.float32(weight), scores[name])
             for name, weight in blend.weights.items()
         ]
         self._n_known = combined.shape[1]
@@ -126,7 +127,7 @@ class Scored:
         known = indexes[indexes < self._n_known]
         shares: dict[str, NDArray[np.float32]] = {}
         for source, weight, scores in self._parts:
-            share = weight * scores[known]
+            share = weight * score_at(scores, known)
             shares[source] = shares[source] + share if source in shares else share
         self._sources |= dict.fromkeys(indexes.tolist(), "content")
         self._sources |= dict(zip(known.tolist(), carriers(shares, len(known)), strict=True))

@@ -12,6 +12,7 @@ from app.learning.dataset import Histories
 from app.learning.ranking.blend import Blend, normalise
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.content import Content
+from app.learning.recommenders.evidence import Evidence
 from app.schemas.recommendations import RecommendationRequest
 from app.services.arrivals import item_table
 from app.services.histories import Events, history_of, read_events
@@ -33,7 +34,7 @@ class Topic:
     history: Histories
     blend: Blend
     """Without weights where none of the wanted sources is there."""
-    scores: dict[str, Scores]
+    scores: dict[str, Scores | Evidence]
     """Of each family of the blend."""
     positions: NDArray[np.int64]
     """Of the model's items in the catalogue, `(n_items,)`."""

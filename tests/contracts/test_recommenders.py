@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from app.learning.dataset import Dataset, Histories
 from app.learning.preferences import dataset_histories
 from app.learning.recommenders.base import Explainable, NotEnoughData, Recommender
+from app.learning.recommenders.evidence import Selective
 from app.learning.recommenders.registry import FAMILIES
 from tests.worlds import befriended, checkerboard, world
 
@@ -77,6 +78,20 @@ def test_scores_have_the_promised_shape(name: str) -> None:
     assert np.isfinite(scores).all()
     assert scores.any()
     assert scores.flags.writeable, "ranking masks scores in place"
+
+
+@families
+def test_evidence_of_one_history_is_its_scores(name: str) -> None:
+    model = fitted(name)
+    if not isinstance(model, Selective):
+        assert not CASES[name].reads_history or name == "recently_viewed"
+        return
+    histories = dataset_histories(WORLD.dataset)
+    for row in range(len(histories)):
+        alone = histories.take(np.array([row]))
+        found, scores = model.evidence(alone), model.score(alone)
+        np.testing.assert_allclose(found.dense(), scores, rtol=1e-4, atol=1e-6)
+        np.testing.assert_array_equal(found.at(np.arange(scores.shape[1])), found.dense()[0])
 
 
 @families

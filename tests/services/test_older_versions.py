@@ -15,6 +15,7 @@ from app.db.queries import models
 from app.db.session import Database
 from app.db.tables import models as models_table
 from app.learning.artifacts import delete_version, read_version, write_version
+from app.learning.version import FORMAT
 from app.services.live import ADVICE
 from app.services.models import activate_model
 from tests.api.serving import serving
@@ -82,7 +83,7 @@ WRITTEN = {
         _with_a_former_setting,
         "PopularityConfig.recency: Extra inputs are not permitted",
     ),
-    "by a later release": (_of_tomorrow, "its content has format 99, this release reads up to 3"),
+    "by a later release": (_of_tomorrow, f"its content has format 99, this release reads up to {FORMAT}"),
 }
 
 

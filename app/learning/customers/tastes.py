@@ -75,7 +75,7 @@ def fit_tastes(
     The directions differ from run to run, so former segments are known again by their members alone.
     """
     directions = fit_svd(TruncatedSVDConfig(factors=_DIRECTIONS), dataset, rng)
-    if directions.directions.shape[1] < 2:
+    if directions.directions.vectors.shape[1] < 2:
         raise NotEnoughData("segments by taste need customers of different tastes; all like the same")
     table = _table(directions, dataset_histories(dataset), dataset.n_users)
     made = fit_segmentation(config, table, rng, dataset.user_keys, former)
@@ -105,8 +105,7 @@ def _named(made: Segmentation, preferred: list[str], fresh: int) -> tuple[str, .
 
 
 def _table(directions: TruncatedSVD, histories: Histories, n_users: int) -> FeatureTable:
-    matrix = histories.matrix[:n_users]
-    vectors = matrix @ (directions.scale[:, None] * directions.directions)
+    vectors = directions.project(histories.matrix[:n_users]).astype(np.float64)
     return taste_table(vectors, [f"direction {number + 1}" for number in range(vectors.shape[1])])
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.learning.dataset import Histories
 from app.learning.recommenders.base import Recommender, Scores
+from app.learning.recommenders.evidence import Evidence, Selective
 from app.learning.recommenders.registry import family_of
 
 
@@ -30,6 +31,19 @@ def normalise(scores: Scores) -> Scores:
     return np.asarray(np.multiply(bounded, factors, out=bounded), dtype=np.float32)
 
 
+def normalised(model: Recommender, histories: Histories) -> Scores | Evidence:
+    """A model's normalised scores, `(n_batch, n_items)`; of one history the evidence, where that is less."""
+    if len(histories) > 1 or not isinstance(model, Selective):
+        return normalise(model.score(histories))
+    found = model.evidence(histories)
+    return replace(found, scores=normalise(found.scores[None, :])[0])
+
+
+def score_at(scores: Scores | Evidence, items: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Scores of some items for a batch of one, `(len(items),)`."""
+    return scores.at(items) if isinstance(scores, Evidence) else scores[0, items]
+
+
 @dataclass(frozen=True)
 class Blend:
     """How much each family counts."""
@@ -45,15 +59,20 @@ class Blend:
 
     def score(self, models: Mapping[str, Recommender], histories: Histories) -> Scores:
         """Scores of all items, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
-        return self.combine({name: normalise(models[name].score(histories)) for name in self.weights})
+        return self.combine({name: normalised(models[name], histories) for name in self.weights})
 
-    def combine(self, scores: Mapping[str, Scores]) -> Scores:
+    def combine(self, scores: Mapping[str, Scores | Evidence]) -> Scores:
         """Weighted sum of normalised scores, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
-        (first, weight), *others = self.weights.items()
-        total = np.multiply(scores[first], np.float32(weight))
-        part = np.empty_like(total)
-        for family, weight in others:
-            total += np.multiply(scores[family], np.float32(weight), out=part)
+        some = scores[next(iter(self.weights))]
+        total = np.zeros((1, some.n_items) if isinstance(some, Evidence) else some.shape, dtype=np.float32)
+        part = None
+        for family, weight in self.weights.items():
+            given = scores[family]
+            if isinstance(given, Evidence):
+                total[0, given.items] += np.float32(weight) * given.scores
+                continue
+            part = np.multiply(given, np.float32(weight), out=part)
+            total += part
         return total
 
     def only(self, sources: Collection[str] | None) -> "Blend":

@@ -11,6 +11,8 @@ from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.evidence import Evidence, Selective
+from app.learning.recommenders.item_vectors import ItemVectors
 from app.learning.recommenders.sparse import aged, most_recent, narrow, shared_histories
 
 Floats = NDArray[np.float32]
@@ -43,25 +45,33 @@ class ALSConfig(Config):
 
 
 @dataclass(frozen=True)
-class ALS:
+class ALS(Selective):
     """Item factors, and what folding a history in takes."""
 
     config: ALSConfig
-    factors: Floats
+    factors: ItemVectors
     """`(n_items, factors)`."""
 
     @cached_property
     def _unobserved(self) -> Floats:
         """What all items add to the system of a fold-in, `(factors, factors)`: read once, not by request."""
-        return np.asarray(self.config.unobserved_weight * (self.factors.T @ self.factors))
+        vectors = self.factors.vectors
+        return np.asarray(self.config.unobserved_weight * (vectors.T @ vectors))
 
     def score(self, histories: Histories) -> Scores:
-        known = narrow(aged(histories, self.config.recency))
-        ridge = _ridge(self.config, np.diff(known.indptr), len(self.factors))
-        start = np.zeros((len(histories), self.factors.shape[1]), dtype=np.float32)
-        bundles = _bundles(known, self.factors.shape[1])
-        users = _solve(bundles, np.asarray(self.factors), self._unobserved, ridge, start, _FOLD_IN_STEPS)
-        return np.asarray(users @ self.factors.T, dtype=np.float32)
+        return self.factors.scores(self._folded_in(histories))
+
+    def evidence(self, histories: Histories) -> Evidence:
+        return self.factors.evidence(self._folded_in(histories)[0])
+
+    def _folded_in(self, histories: Histories) -> Floats:
+        """Factors of the histories, `(n_batch, factors)`."""
+        known = self.factors.columns(narrow(aged(histories, self.config.recency)))
+        vectors = np.asarray(self.factors.vectors)
+        ridge = _ridge(self.config, np.diff(known.indptr), len(vectors))
+        start = np.zeros((len(histories), vectors.shape[1]), dtype=np.float32)
+        bundles = _bundles(known, vectors.shape[1])
+        return _solve(bundles, vectors, self._unobserved, ridge, start, _FOLD_IN_STEPS)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         """`y_i' W y_j r_j` for item i and entry j, with `W` the inverse of what the fold-in solves.
@@ -71,18 +81,20 @@ class ALS:
         """
         known = histories.matrix.indices
         weights = aged(histories, self.config.recency).data
-        mine = np.asarray(self.factors[known], dtype=np.float64)
+        mine = np.asarray(self.factors.of_items(known), dtype=np.float64)
         system = self._unobserved.astype(np.float64) + mine.T @ mine
-        system[np.diag_indices_from(system)] += _ridge(self.config, np.array([len(known)]), len(self.factors))
+        system[np.diag_indices_from(system)] += _ridge(
+            self.config, np.array([len(known)]), len(self.factors.items)
+        )
         solved = np.linalg.solve(system, (mine * weights[:, None]).T)
-        return np.asarray(self.factors[items] @ solved, dtype=np.float32)
+        return np.asarray(self.factors.of_items(items) @ solved, dtype=np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {"factors": self.factors}
+        return self.factors.arrays()
 
     @classmethod
     def from_arrays(cls, config: ALSConfig, arrays: Arrays) -> Self:
-        return cls(config, arrays["factors"])
+        return cls(config, ItemVectors.from_arrays(arrays, "factors"))
 
 
 def fit(config: ALSConfig, dataset: Dataset, rng: np.random.Generator) -> ALS:
@@ -106,7 +118,7 @@ def fit(config: ALSConfig, dataset: Dataset, rng: np.random.Generator) -> ALS:
         users = _solve(by_user, items, gram, user_ridge, users, _STEPS)
         gram = config.unobserved_weight * (users.T @ users)
         items = _solve(by_item, users, gram, item_ridge, items, _STEPS)
-    return ALS(config, items)
+    return ALS(config, ItemVectors.of(items))
 
 
 def _ridge(config: ALSConfig, observed: NDArray[np.integer], others: int) -> Floats:

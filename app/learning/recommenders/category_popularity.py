@@ -10,6 +10,7 @@ from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.evidence import Evidence, Selective, gather
 from app.learning.recommenders.popularity import item_interest
 from app.learning.recommenders.sparse import aged, csr_from_arrays, csr_to_arrays, narrow, spread
 from app.learning.recommenders.text import category_terms
@@ -23,7 +24,7 @@ class CategoryPopularityConfig(Config):
 
 
 @dataclass(frozen=True)
-class CategoryPopularity:
+class CategoryPopularity(Selective):
     """Which item is in which category, and each item's share of the interest in it."""
 
     recency: float | None
@@ -35,6 +36,9 @@ class CategoryPopularity:
     def score(self, histories: Histories) -> Scores:
         turned_to = spread(aged(histories, self.recency), self.categories)
         return spread(csr_array(turned_to), self.shares)
+
+    def evidence(self, histories: Histories) -> Evidence:
+        return gather(gather(aged(histories, self.recency), self.categories), self.shares)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         weights = aged(histories, self.recency).data

@@ -14,7 +14,14 @@ from app.learning.recommenders.base import Arrays, Family, NotEnoughData, Scores
 from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.describing import Describer, FieldWeights, Reading
 from app.learning.recommenders.similarity import nearest, strongest
-from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
+from app.learning.recommenders.sparse import (
+    Spreading,
+    csr_from_arrays,
+    csr_to_arrays,
+    entry_rows,
+    narrow,
+    spread,
+)
 from app.learning.recommenders.telling import affordable, inverse_frequency
 
 SMALL_CATALOGUE = 1_000
@@ -39,7 +46,7 @@ class ContentConfig(FieldWeights):
 
 
 @dataclass(frozen=True)
-class Content:
+class Content(Spreading):
     """TF-IDF of the catalogue and each item's neighbours by cosine."""
 
     config: ContentConfig
@@ -51,8 +58,8 @@ class Content:
     similarities: csr_array
     """`(n_items, n_items)`: in each row the neighbours of an item."""
 
-    def score(self, histories: Histories) -> Scores:
-        return spread(histories.matrix, self.similarities)
+    def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
+        return histories.matrix, self.similarities
 
     def vectorise(self, items: ItemTable) -> csr_array:
         """Unit vectors of items, also of such as were unknown at training, `(n, width)` float32.

@@ -11,6 +11,7 @@ from scipy.sparse import coo_array, csr_array
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.contributions import through_links
+from app.learning.recommenders.evidence import Evidence, Selective, gather
 from app.learning.recommenders.ridge import (
     BYTES_PER_ENTRY,
     block_weights,
@@ -57,7 +58,7 @@ class EASEConfig(Config):
 
 
 @dataclass(frozen=True)
-class EASE:
+class EASE(Selective):
     """Weights between the items that the regression covers, or sparse ones between all."""
 
     recency: float | None
@@ -84,6 +85,15 @@ class EASE:
             # Only the rows of the history are read from the (mapped) weights.
             scores[row, self.items] = known.data[part][covered] @ self.weights[places[covered]]
         return scores
+
+    def evidence(self, histories: Histories) -> Evidence:
+        known = aged(histories, self.recency)
+        if isinstance(self.weights, csr_array):
+            return gather(known, self.weights)
+        places = np.minimum(np.searchsorted(self.items, known.indices), len(self.items) - 1)
+        covered = self.items[places] == known.indices
+        scores = known.data[covered] @ self.weights[places[covered]]
+        return Evidence(self.items, np.asarray(scores, dtype=np.float32), self.n_items)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices

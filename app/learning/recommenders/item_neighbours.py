@@ -15,6 +15,7 @@ from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.neighbourhoods import nearest_by_people
 from app.learning.recommenders.similarity import Measure
 from app.learning.recommenders.sparse import (
+    Spreading,
     aged,
     csr_from_arrays,
     csr_to_arrays,
@@ -22,7 +23,6 @@ from app.learning.recommenders.sparse import (
     most_recent,
     narrow,
     shared_histories,
-    spread,
 )
 from app.learning.recommenders.weighting import Weighting, weighted
 
@@ -45,14 +45,14 @@ class ItemNeighboursConfig(Config):
 
 
 @dataclass(frozen=True)
-class ItemNeighbours:
+class ItemNeighbours(Spreading):
     """Similarities `(n_items, n_items)`: in each row the neighbours of an item."""
 
     recency: float | None
     similarities: csr_array
 
-    def score(self, histories: Histories) -> Scores:
-        return spread(aged(histories, self.recency), self.similarities)
+    def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
+        return aged(histories, self.recency), self.similarities
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices

@@ -11,6 +11,7 @@ from app.learning.dataset import Dataset, Histories, Occasions
 from app.learning.matrices import reweighted
 from app.learning.preferences import purchases
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.evidence import Evidence, Selective
 from app.learning.recommenders.rhythm import Hazards, Waits, classes, expected_gaps, typical_gaps
 from app.learning.recommenders.sparse import entry_rows
 
@@ -23,7 +24,7 @@ class RepeatConfig(Config):
 
 
 @dataclass(frozen=True)
-class Repeat:
+class Repeat(Selective):
     """The rhythm of each item and the curve by which people come back."""
 
     horizon: float
@@ -49,6 +50,12 @@ class Repeat:
         known = (entry_rows(matrix), matrix.indices)
         scores[known] = chances[known]
         return scores
+
+    def evidence(self, histories: Histories) -> Evidence:
+        occasions = _once(histories) if histories.occasions is None else histories.occasions
+        days, matrix = occasions.days, histories.matrix
+        chances = Evidence(days.indices, self._chances(occasions), days.shape[1])
+        return Evidence(matrix.indices, chances.at(matrix.indices), matrix.shape[1])
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices

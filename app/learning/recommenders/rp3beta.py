@@ -13,6 +13,7 @@ from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.contributions import through_links
 from app.learning.recommenders.similarity import Floats, nearest
 from app.learning.recommenders.sparse import (
+    Spreading,
     aged,
     csr_from_arrays,
     csr_to_arrays,
@@ -20,7 +21,6 @@ from app.learning.recommenders.sparse import (
     most_recent,
     narrow,
     shared_histories,
-    spread,
 )
 
 
@@ -40,14 +40,14 @@ class RP3betaConfig(Config):
 
 
 @dataclass(frozen=True)
-class RP3beta:
+class RP3beta(Spreading):
     """How readily each item is reached from each other, `(n_items, n_items)`."""
 
     recency: float | None
     reached: csr_array
 
-    def score(self, histories: Histories) -> Scores:
-        return spread(aged(histories, self.recency), self.reached)
+    def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
+        return aged(histories, self.recency), self.reached
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices

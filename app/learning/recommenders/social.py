@@ -11,14 +11,15 @@ from scipy.sparse import csr_array
 from app.learning.dataset import Dataset, Histories
 from app.learning.matrices import reweighted
 from app.learning.preferences import dataset_histories
-from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData
 from app.learning.recommenders.sparse import (
+    Spreading,
     csr_from_arrays,
     csr_to_arrays,
+    empty,
     entry_rows,
     most_recent,
     narrow,
-    spread,
 )
 
 
@@ -32,18 +33,18 @@ class SocialConfig(Config):
 
 
 @dataclass(frozen=True)
-class Social:
+class Social(Spreading):
     """Preferences of the users to whom somebody is tied, `(n_users, n_items)`, popular items damped."""
 
     preferences: csr_array
 
-    def score(self, histories: Histories) -> Scores:
+    def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
         ties = histories.ties
         if ties is None or not ties.nnz:
-            return np.zeros(histories.matrix.shape, dtype=np.float32)
+            return empty(len(histories), self.preferences.shape[0]), self.preferences
         weight = np.asarray(ties.sum(axis=1)).ravel()
         shares = (ties.data / weight[entry_rows(ties)]).astype(np.float32)
-        return spread(reweighted(ties, shares), self.preferences)
+        return reweighted(ties, shares), self.preferences
 
     def supporters(self, histories: Histories, items: NDArray[np.int32]) -> NDArray[np.int64]:
         """How many of the users to whom somebody is tied like each wanted item, `(n_wanted,)`.

@@ -11,6 +11,7 @@ from app.learning.dataset import Dataset, Histories
 from app.learning.matrices import reweighted
 from app.learning.preferences import dataset_histories
 from app.learning.recommenders.base import Arrays, NotEnoughData, Scores
+from app.learning.recommenders.evidence import Evidence, Selective, gather
 
 
 def csr_to_arrays(name: str, matrix: csr_array) -> dict[str, NDArray[Any]]:
@@ -63,21 +64,24 @@ def entry_rows(matrix: csr_array) -> NDArray[np.int64]:
 def spread(matrix: csr_array, weights: csr_array) -> Scores:
     """`matrix @ weights` as dense scores: sparse `(n_batch, m)` by sparse `(m, n_items)`."""
     if matrix.shape[0] == 1:
-        return _spread_one(matrix, weights)
+        # To prepare a general product takes longer than the product.
+        return gather(matrix, weights).dense()
     product = narrow(matrix) @ weights
     return np.asarray(product.toarray(), dtype=np.float32)
 
 
-def _spread_one(row: csr_array, weights: csr_array) -> Scores:
-    """The same for a batch of one, where preparing a general product takes longer than the product."""
-    starts = weights.indptr[row.indices].astype(np.int64)
-    lengths = weights.indptr[row.indices + 1] - starts
-    ends = np.cumsum(lengths)
-    places = np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
-    scores = np.zeros((1, weights.shape[1]), dtype=np.float32)
-    values = weights.data[places] * np.repeat(row.data, lengths)
-    np.add.at(scores[0], weights.indices[places], values.astype(np.float32, copy=False))
-    return scores
+class Spreading(Selective):
+    """A model whose scores are the product of sparse rows and a sparse matrix."""
+
+    def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
+        """The rows `(n_batch, m)` and the matrix `(m, n_items)`."""
+        raise NotImplementedError
+
+    def score(self, histories: Histories) -> Scores:
+        return spread(*self._product(histories))
+
+    def evidence(self, histories: Histories) -> Evidence:
+        return gather(*self._product(histories))
 
 
 def most_recent(histories: Histories, limit: int) -> csr_array:

@@ -13,7 +13,7 @@ from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData
 from app.learning.recommenders.contributions import entry_weights, through_links
 from app.learning.recommenders.sequences import choices, latest
 from app.learning.recommenders.similarity import strongest
-from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, spread
+from app.learning.recommenders.sparse import Spreading, csr_from_arrays, csr_to_arrays, entry_rows
 
 
 class TransitionsConfig(Config):
@@ -32,14 +32,14 @@ class TransitionsConfig(Config):
 
 
 @dataclass(frozen=True)
-class Transitions:
+class Transitions(Spreading):
     """How often each item leads to each other, `(n_items, n_items)`."""
 
     last: int
     following: csr_array
 
-    def score(self, histories: Histories) -> Scores:
-        return spread(latest(histories, self.last, _harmonic), self.following)
+    def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
+        return latest(histories, self.last, _harmonic), self.following
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         weights = entry_weights(histories, latest(histories, self.last, _harmonic))

@@ -11,6 +11,8 @@ from scipy.sparse import csr_array, diags_array
 from app.learning.dataset import Dataset, Histories
 from app.learning.matrices import reweighted
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
+from app.learning.recommenders.evidence import Evidence, Selective
+from app.learning.recommenders.item_vectors import ItemVectors
 from app.learning.recommenders.similarity import Moments
 from app.learning.recommenders.sparse import aged, shared_histories
 
@@ -27,31 +29,39 @@ class TruncatedSVDConfig(Config):
 
 
 @dataclass(frozen=True)
-class TruncatedSVD:
+class TruncatedSVD(Selective):
     """Right singular vectors `(n_items, factors)` and column scales `(n_items,)`, float32."""
 
     recency: float | None
-    directions: NDArray[np.float32]
+    directions: ItemVectors
     scale: NDArray[np.float32]
 
     def score(self, histories: Histories) -> Scores:
-        known = aged(histories, self.recency)
+        return self.directions.scores(self.project(aged(histories, self.recency)))
+
+    def evidence(self, histories: Histories) -> Evidence:
+        return self.directions.evidence(self.project(aged(histories, self.recency))[0])
+
+    def project(self, known: csr_array) -> NDArray[np.float32]:
+        """Preferences `(n_batch, n_items)` on the directions, `(n_batch, factors)`."""
         weights = np.asarray(known.data * self.scale[known.indices], dtype=np.float32)
-        scaled = reweighted(known, weights)
-        return np.asarray((scaled @ self.directions) @ self.directions.T, dtype=np.float32)
+        if known.shape[0] == 1:
+            return (weights @ self.directions.of_items(known.indices))[None, :]
+        scaled = self.directions.columns(reweighted(known, weights))
+        return np.asarray(scaled @ self.directions.vectors, dtype=np.float32)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices
         weights = aged(histories, self.recency).data * self.scale[known]
-        parts = self.directions[items] @ self.directions[known].T * weights
+        parts = self.directions.of_items(items) @ self.directions.of_items(known).T * weights
         return np.asarray(parts, dtype=np.float32)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        return {"directions": self.directions, "scale": self.scale}
+        return {**self.directions.arrays(), "scale": self.scale}
 
     @classmethod
     def from_arrays(cls, config: TruncatedSVDConfig, arrays: Arrays) -> Self:
-        return cls(config.recency, arrays["directions"], arrays["scale"])
+        return cls(config.recency, ItemVectors.from_arrays(arrays, "directions"), arrays["scale"])
 
 
 def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) -> TruncatedSVD:
@@ -80,8 +90,8 @@ def fit(config: TruncatedSVDConfig, dataset: Dataset, rng: np.random.Generator) 
     directions = directions[singular > 1e-5 * singular[0]]
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])
-    aligned = np.ascontiguousarray((directions * signs[:, None]).T, dtype=np.float32)
-    return TruncatedSVD(config.recency, aligned, scale.astype(np.float32))
+    aligned = np.asarray((directions * signs[:, None]).T, dtype=np.float32)
+    return TruncatedSVD(config.recency, ItemVectors.of(aligned), scale.astype(np.float32))
 
 
 SPACE = {

@@ -14,13 +14,13 @@ from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.contributions import through_neighbours
 from app.learning.recommenders.similarity import Measure, Moments, similarity, strongest
 from app.learning.recommenders.sparse import (
+    Spreading,
     aged,
     csr_from_arrays,
     csr_to_arrays,
     entry_rows,
     narrow,
     shared_histories,
-    spread,
 )
 from app.learning.recommenders.weighting import rarity
 
@@ -41,7 +41,7 @@ class UserNeighboursConfig(Config):
 
 
 @dataclass(frozen=True)
-class UserNeighbours:
+class UserNeighbours(Spreading):
     """Kept histories, `(n_kept, n_items)`, in the order of their subjects.
 
     A model does not know who asks: a subject that is among the kept finds itself, most similar of all.
@@ -61,8 +61,8 @@ class UserNeighbours:
     rarity: NDArray[np.float64]
     """Weight of each item where histories are compared, `(n_items,)`."""
 
-    def score(self, histories: Histories) -> Scores:
-        return spread(self._nearest(histories, self.config.neighbours), self.kept)
+    def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
+        return self._nearest(histories, self.config.neighbours), self.kept
 
     def neighbours(self, histories: Histories, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Subjects with the most similar histories, best first, with their similarities, `(n_batch, k)`.

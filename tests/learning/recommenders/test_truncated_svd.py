@@ -22,7 +22,7 @@ def test_plain_pure_svd_is_the_best_low_rank_projection() -> None:
 def test_factors_are_cut_to_the_data() -> None:
     made = checkerboard(n_subjects=24, n_items=16)
     model = fit(TruncatedSVDConfig(factors=64), made.dataset, np.random.default_rng(0))
-    assert model.directions.shape == (16, 4)
+    assert model.directions.vectors.shape == (16, 4)
 
 
 def test_normalisation_damps_the_popular() -> None:
