@@ -73,10 +73,12 @@ class ItemVectors:
         """How many vectors are asked, given the scores of the leaders."""
         least = LEAST * float(leaders.max(initial=0.0))
         length = float(np.linalg.norm(other))
-        if least <= 0 or length <= 0:
+        if length <= 0:
+            return len(leaders)
+        if least <= 0:
             return len(self.items)
         reaching = int(np.searchsorted(self.minus_lengths, np.float32(-least / length), side="right"))
-        return max(min(LEADERS, len(self.items)), reaching)
+        return max(len(leaders), reaching)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         names = ("vectors", "minus_lengths", "items", "rows")

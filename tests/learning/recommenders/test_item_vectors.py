@@ -50,9 +50,14 @@ def test_a_small_catalogue_is_asked_whole(n: int) -> None:
 def test_where_the_leaders_say_nothing_for_it_all_are_asked() -> None:
     vectors = _catalogue(3_000)
     vectors[:, 0] = np.abs(vectors[:, 0])
-    held = ItemVectors.of(vectors)
-    for other in (np.zeros(8, dtype=np.float32), np.eye(8, dtype=np.float32)[0] * -1):
-        assert len(held.evidence(other).items) == 3_000
+    other = np.eye(8, dtype=np.float32)[0] * -1
+    assert len(ItemVectors.of(vectors).evidence(other).items) == 3_000
+
+
+def test_of_somebody_unknown_nothing_is_said() -> None:
+    found = ItemVectors.of(_catalogue(3_000)).evidence(np.zeros(8, dtype=np.float32))
+    assert len(found.items) == LEADERS
+    assert not found.scores.any()
 
 
 def test_they_are_stored_and_read_as_releases_before_wrote_them() -> None:
