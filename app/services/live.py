@@ -27,7 +27,10 @@ from app.db.migrate import require_head
 from app.db.queries.models import active_version, served_before
 from app.db.session import Database
 from app.learning.artifacts import ArtifactError, is_stored, read_version
+from app.learning.dataset import Histories
+from app.learning.ranking.blend import Blend
 from app.learning.recommenders.base import Scores
+from app.learning.recommenders.evidence import Evidence
 from app.learning.recommenders.sparse import empty_history
 from app.learning.version import ModelVersion
 from app.services.arrivals import Arrivals
@@ -55,6 +58,7 @@ class LiveModel:
     _by_key: NDArray[np.int64]
     _positions: NDArray[np.int64]
     _ranked: dict[str, tuple[NDArray[np.int64], Scores]] = field(default_factory=dict)
+    _of_nobody: dict[tuple[str, ...], dict[str, Scores | Evidence]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, artifacts: Path, name: str) -> "LiveModel":
@@ -89,6 +93,18 @@ class LiveModel:
         if len(self._positions) != self.version.n_items:
             self._positions = catalogue.positions_of(np.asarray(self.version.item_keys))
         return self._positions
+
+    def family_scores(self, history: Histories, blend: Blend) -> dict[str, Scores | Evidence]:
+        """Normalised scores of each family of a blend, for a batch of one; not to be written to.
+
+        Those for somebody of whom nothing is known are the same at every request, so they are kept.
+        """
+        if history.matrix.nnz or (history.ties is not None and history.ties.nnz):
+            return self.version.family_scores(history, blend)
+        families = tuple(blend.weights)
+        if families not in self._of_nobody:
+            self._of_nobody[families] = self.version.family_scores(history, blend)
+        return self._of_nobody[families]
 
     def ranked(self, family: str, catalogue: Catalogue) -> tuple[NDArray[np.int64], Scores] | None:
         """Positions and scores of the items that a family has for anybody, the best first, ties by item id.

@@ -140,7 +140,7 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         history = history_of(events, model)
         blends = model.version.blends
         blend = model.version.blend_for(history, not blends.may_repeat, request.user_id is None)
-        combined = model.version.cold.lend(blend.combine(model.version.family_scores(history, blend)))
+        combined = model.version.cold.lend(blend.combine(model.family_scores(history, blend)))
         came, lent = model.arrivals.lend(combined)
         inherited = dict(zip(came.tolist(), lent[0].tolist(), strict=True))
         places = live.catalogue.positions_of(np.array(list(keys.values()), dtype=np.int64))

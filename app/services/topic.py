@@ -58,7 +58,7 @@ def about_person(
     # Sessions chose by what was new to them, and otherwise nothing of the visit is listed again.
     anonymous = request.user_id is None and request.exclude_seen is not False
     blend = model.version.blend_for(history, exclude_seen, anonymous).only(request.sources)
-    scores = model.version.family_scores(history, blend)
+    scores = model.family_scores(history, blend)
     return Topic(events, history, blend, scores, model.positions(live.catalogue))
 
 
@@ -73,7 +73,7 @@ def about_items(
     if isinstance(content, Content):
         weights["content"] = max(weights.get("content", 0.0), _LEAST_CONTENT)
     blend = Blend(weights).only(sources)
-    scores = version.family_scores(history, blend)
+    scores = model.family_scores(history, blend)
     if not history.matrix.nnz and isinstance(content, Content) and "content" in blend.weights:
         # All of them are newer than the model.
         rows = items_by_key(connection, events.item_keys[:_MOST_NEW])

@@ -72,5 +72,5 @@ def gather(row: csr_array | Evidence, weights: csr_array) -> Evidence:
         return Evidence(items, total, n_items)
     whole = np.zeros(n_items, dtype=np.float32)
     np.add.at(whole, items, parts)
-    found = np.flatnonzero(whole)
+    found = np.flatnonzero(whole != 0)  # of numbers, not of truth values, it takes ten times as long
     return Evidence(found, whole[found], n_items)
