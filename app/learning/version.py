@@ -68,7 +68,8 @@ class ModelVersion:
         return histories(row, item, strength, age_days, (n_rows, self.n_items), bought=bought)
 
     def family_scores(self, of: Histories, blend: Blend) -> dict[str, Scores | Evidence]:
-        """Normalised scores of each family that a blend uses, each `(n_batch, n_items)`."""
+        """Normalised scores of each family that a blend uses, each `(n_batch, n_items)` or, of one history,
+        its evidence."""
         return {family: normalised(self.recommenders[family], of) for family in blend.weights}
 
     def blend_for(self, history: Histories, exclude_seen: bool, anonymous: bool = False) -> Blend:

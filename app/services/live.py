@@ -58,7 +58,7 @@ class LiveModel:
     _by_key: NDArray[np.int64]
     _positions: NDArray[np.int64]
     _ranked: dict[str, tuple[NDArray[np.int64], Scores]] = field(default_factory=dict)
-    _of_nobody: dict[tuple[str, ...], dict[str, Scores | Evidence]] = field(default_factory=dict)
+    _of_nobody: dict[str, Scores | Evidence] = field(default_factory=dict)
 
     @classmethod
     def open(cls, artifacts: Path, name: str) -> "LiveModel":
@@ -101,10 +101,9 @@ class LiveModel:
         """
         if history.matrix.nnz or (history.ties is not None and history.ties.nnz):
             return self.version.family_scores(history, blend)
-        families = tuple(blend.weights)
-        if families not in self._of_nobody:
-            self._of_nobody[families] = self.version.family_scores(history, blend)
-        return self._of_nobody[families]
+        missing = Blend({name: 1.0 for name in blend.weights if name not in self._of_nobody})
+        self._of_nobody |= self.version.family_scores(history, missing)
+        return {name: self._of_nobody[name] for name in blend.weights}
 
     def ranked(self, family: str, catalogue: Catalogue) -> tuple[NDArray[np.int64], Scores] | None:
         """Positions and scores of the items that a family has for anybody, the best first, ties by item id.

@@ -23,10 +23,10 @@ LEAST_SECONDS = 30.0
 QUICK_SECONDS = 0.2
 """Up to which a trial of a family is quick."""
 LEAST_GAIN = 0.02
-"""Share of the quality that other hyperparameters must gain: of less, what was first is the simpler."""
+"""Share of the quality that other hyperparameters must gain; for less, those that were there first stay."""
 
 LEAST_ERRORS, FEW_USERS = 0.5, 15.0
-"""The same in standard errors of the gain over n users, `LEAST_ERRORS + FEW_USERS / n`: of many trials
+"""Standard errors that the gain must have over n users, `LEAST_ERRORS + FEW_USERS / n`: of many trials
 the luckiest is not the best, and of few users even less."""
 
 EVERYBODY, IDLE = "everybody", "idle"
@@ -65,7 +65,9 @@ class SearchResult:
     """What the search found."""
 
     found: dict[str, Found]
-    """By family, for the first audience; by `family@audience` where another has other hyperparameters."""
+    """By family, for the first audience; by `family@audience` where another came to other hyperparameters.
+
+    Those may be the ones that were there first: what little the first audience's would gain is no reason."""
     left_out: dict[str, str]
     """Why a family could not be fitted."""
     trials: int

@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from app.core.events import DEFAULT_WEIGHTS
 from app.db.queries import models
 from app.db.session import Database
 from app.learning.artifacts import list_versions
+from app.learning.dataset import Histories
+from app.learning.ranking.blend import Blend
+from app.learning.recommenders.sparse import empty_history
+from app.learning.version import ModelVersion
 from app.schemas.recommendations import RecommendationRequest
+from app.services.histories import single_item_histories
 from app.services.live import ADVICE, Live
 from app.services.models import activate_model
 from app.services.recommend import recommend
@@ -53,6 +59,36 @@ def damage(artifacts: Path, version: str) -> None:
     body = bytearray(file.read_bytes())
     body[-1] ^= 1
     file.write_bytes(bytes(body))
+
+
+def test_scores_for_nobody_are_kept_and_asked_for_once(
+    database: Database, artifacts: Path, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingest(database, interactions=views(30, 8))
+    train(database, artifacts)
+    live.follow_once()
+    model = live.current
+    assert model is not None
+    asked: list[str] = []
+    real = ModelVersion.family_scores
+
+    def counted(self: ModelVersion, of: Histories, blend: Blend) -> dict[str, Any]:
+        asked.extend(blend.weights)
+        return real(self, of, blend)
+
+    monkeypatch.setattr(ModelVersion, "family_scores", counted)
+    nobody, blend = empty_history(model.version.n_items), model.version.blends.cold
+    first = blend.combine(model.family_scores(nobody, blend))
+    with database.read() as connection:
+        recommend(connection, live, RecommendationRequest(n=3, diversity=0.5))
+    some = Blend(dict.fromkeys(list(blend.weights)[:1], 1.0))
+    assert set(model.family_scores(nobody, some)) == set(some.weights)
+    np.testing.assert_array_equal(blend.combine(model.family_scores(nobody, blend)), first)
+    assert len(asked) == len(set(asked)), "each family once, whatever the blends"
+    known = single_item_histories(np.array([1], dtype=np.int32), model.version.n_items)
+    model.family_scores(known, some)
+    model.family_scores(known, some)
+    assert asked[-2:] == list(some.weights) * 2, "what is known of somebody is asked anew"
 
 
 def test_before_the_first_training_there_is_none(live: Live) -> None:

@@ -33,7 +33,7 @@ def normalise(scores: Scores) -> Scores:
 
 def normalised(model: Recommender, histories: Histories) -> Scores | Evidence:
     """A model's normalised scores, `(n_batch, n_items)`; of one history the evidence, where that is less."""
-    if len(histories) > 1 or not isinstance(model, Selective):
+    if len(histories) != 1 or not isinstance(model, Selective):
         return normalise(model.score(histories))
     found = model.evidence(histories)
     return replace(found, scores=normalise(found.scores[None, :])[0])

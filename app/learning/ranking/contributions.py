@@ -92,8 +92,9 @@ def blended(
         families[name] = served
         carried = np.float32(0)
         if isinstance(model, Explainable) and served.any():
-            # Scores that the blend bounds from below are scaled down by more than the others.
-            usual = np.full_like(served, np.float32(weight) / scores.max())
+            # Nothing carried a score of 0: ALS passes over what comes to next to nothing. Scores that the
+            # blend bounds from below are scaled down by more than the others.
+            usual = np.where(raw > 0, np.float32(weight) / scores.max(), np.float32(0))
             scale = np.divide(served, raw, out=usual, where=raw < 0)
             parts = model.contributions(histories, items) * scale[:, None]
             entries += parts

@@ -75,25 +75,27 @@ class EASE(Selective):
         known = aged(histories, self.recency)
         if isinstance(self.weights, csr_array):
             return spread(known, self.weights)
-        place = np.full(self.n_items, -1, dtype=np.int32)
-        place[self.items] = np.arange(len(self.items), dtype=np.int32)
         scores = np.zeros((len(histories), self.n_items), dtype=np.float32)
         for row in range(len(histories)):
             part = slice(known.indptr[row], known.indptr[row + 1])
-            places = place[known.indices[part]]
-            covered = places >= 0
-            # Only the rows of the history are read from the (mapped) weights.
-            scores[row, self.items] = known.data[part][covered] @ self.weights[places[covered]]
+            scores[row, self.items] = self._covered(known.indices[part], known.data[part], self.weights)
         return scores
 
     def evidence(self, histories: Histories) -> Evidence:
         known = aged(histories, self.recency)
         if isinstance(self.weights, csr_array):
             return gather(known, self.weights)
-        places = np.minimum(np.searchsorted(self.items, known.indices), len(self.items) - 1)
-        covered = self.items[places] == known.indices
-        scores = known.data[covered] @ self.weights[places[covered]]
-        return Evidence(self.items, np.asarray(scores, dtype=np.float32), self.n_items)
+        return Evidence(self.items, self._covered(known.indices, known.data, self.weights), self.n_items)
+
+    def _covered(
+        self, items: NDArray[np.integer], values: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Scores of the covered items by the `values` of some items, `(n_covered,)`."""
+        place = np.searchsorted(self.items, items)
+        inside = place < len(self.items)
+        inside[inside] = self.items[place[inside]] == items[inside]
+        # Only the rows of the history are read from the (mapped) weights.
+        return np.asarray(values[inside] @ weights[place[inside]], dtype=np.float32)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices

@@ -51,7 +51,7 @@ class Selective:
     """A model that has evidence for few items of a large catalogue."""
 
     def evidence(self, histories: Histories) -> Evidence:
-        """The same as `score`, for a batch of one."""
+        """The same as `score`, for a batch of one whose items are in ascending order."""
         raise NotImplementedError
 
 

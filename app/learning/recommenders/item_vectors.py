@@ -51,19 +51,19 @@ class ItemVectors:
         """A matrix over the items, `(n, n_items)`, with its columns in the order of the vectors."""
         other = copy(matrix)
         other.indices = self.rows[matrix.indices]
+        other.has_sorted_indices = False
         return other
 
     def scores(self, others: NDArray[np.float32]) -> Scores:
         """Inner products with other vectors, `(n_batch, n_items)`, of those items that may matter."""
-        scores = np.empty((len(others), len(self.items)), dtype=np.float32)
-        products = others @ self.vectors.T
+        scores = np.zeros((len(others), len(self.items)), dtype=np.float32)
         for row, other in enumerate(others):
-            products[row, self._asked(other, products[row, :LEADERS]) :] = 0.0
-        scores[:, self.items] = products
+            found = self.evidence(other)
+            scores[row, found.items] = found.scores
         return scores
 
     def evidence(self, other: NDArray[np.float32]) -> Evidence:
-        """The same for one vector, `(factors,)`."""
+        """Inner products with one other vector, `(factors,)`."""
         leaders = self.vectors[:LEADERS] @ other
         asked = self._asked(other, leaders)
         scores = np.concatenate([leaders, self.vectors[len(leaders) : asked] @ other])

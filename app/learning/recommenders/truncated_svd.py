@@ -30,7 +30,7 @@ class TruncatedSVDConfig(Config):
 
 @dataclass(frozen=True)
 class TruncatedSVD(Selective):
-    """Right singular vectors `(n_items, factors)` and column scales `(n_items,)`, float32."""
+    """Right singular vectors, one for each item, and column scales `(n_items,)`, float32."""
 
     recency: float | None
     directions: ItemVectors

@@ -14,7 +14,9 @@ from app.learning.ranking.blend import Blend
 from app.learning.ranking.cold_items import ColdItems
 from app.learning.ranking.contributions import blended, served
 from app.learning.recommenders.base import Recommender, Scores
+from app.learning.recommenders.item_vectors import ItemVectors
 from app.learning.recommenders.registry import FAMILIES
+from app.learning.recommenders.truncated_svd import TruncatedSVD
 from tests.worlds import befriended, checkerboard
 
 WORLD = befriended(checkerboard())
@@ -85,6 +87,21 @@ def test_parts_of_all_families_sum_to_the_blend(models: dict[str, Recommender]) 
         np.testing.assert_allclose(parts.entries.sum(axis=1) + impersonal, expected, atol=2e-4)
         assert (parts.shares >= 0).all()
         assert (parts.shares.sum(axis=1) <= 1 + 1e-5).all()
+
+
+def test_nothing_carried_what_was_passed_over() -> None:
+    rng = np.random.default_rng(5)
+    vectors = (rng.normal(size=(4_000, 6)) * rng.pareto(1.0, size=(4_000, 1))).astype(np.float32)
+    svd = TruncatedSVD(None, ItemVectors.of(vectors), np.ones(4_000, dtype=np.float32))
+    matrix = csr_array((np.ones(2, dtype=np.float32), [7, 90], [0, 2]), shape=(1, 4_000))
+    known, everything = Histories(matrix, np.zeros(2, dtype=np.float32)), np.arange(4_000, dtype=np.int32)
+    blend = Blend({"truncated_svd": 1.0})
+    parts = blended({"truncated_svd": svd}, blend, known, everything)
+    np.testing.assert_allclose(parts.total, blend.score({"truncated_svd": svd}, known)[0], atol=1e-6)
+    passed_over = parts.total == 0
+    assert passed_over.sum() > 500
+    assert not parts.entries[passed_over].any()
+    assert not parts.unexplained[passed_over].any()
 
 
 def test_what_comes_again_is_carried_by_itself(models: dict[str, Recommender]) -> None:

@@ -4,15 +4,19 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from app.learning.dataset import Histories
+from app.learning.recommenders.ease import EASE
 from app.learning.recommenders.evidence import Evidence, gather
 
 
-@pytest.mark.parametrize("n_items", [40, 5_000])
+@pytest.mark.parametrize("n_items", [40, 5_000, 50_000])
 @pytest.mark.parametrize("known", [0, 1, 12])
 def test_gathering_is_the_product(n_items: int, known: int) -> None:
+    """With few entries for a large catalogue, and with many for a small one."""
     rng = np.random.default_rng(n_items + known)
-    dense = rng.random((30, n_items), dtype=np.float32)
-    weights = csr_array(np.where(dense < 0.05, dense, 0))
+    dense = np.zeros((30, n_items), dtype=np.float32)
+    dense[:, :200] = rng.random((30, min(200, n_items)), dtype=np.float32) < 0.1
+    weights = csr_array(dense * rng.random(30, dtype=np.float32)[:, None])
     chosen = np.sort(rng.permutation(30)[:known]).astype(np.int32)
     row = csr_array((rng.random(known, dtype=np.float32), chosen, [0, known]), shape=(1, 30))
     found = gather(row, weights)
@@ -29,3 +33,10 @@ def test_each_item_is_multiplied_by_its_own_factor() -> None:
     found = Evidence(np.array([1, 3]), np.array([2, 4], dtype=np.float32), 5)
     factors = np.array([9, 0.5, 9, 2, 9], dtype=np.float32)
     assert found.times(factors).dense().tolist() == [[0, 1, 0, 8, 0]]
+
+
+def test_weights_that_cover_no_item_say_nothing() -> None:
+    matrix = csr_array((np.ones(2, dtype=np.float32), [1, 3], [0, 2]), shape=(1, 5))
+    known = Histories(matrix, np.zeros(2, dtype=np.float32))
+    nothing = EASE(None, np.empty(0, dtype=np.int32), np.empty((0, 0), dtype=np.float32), 5)
+    assert nothing.evidence(known).dense().tolist() == nothing.score(known).tolist() == [[0.0] * 5]
