@@ -26,6 +26,8 @@ LEAST_PERSONAL = 1 / 3
 """Share of a score from which what is personal in it is named as its source."""
 FEW_ALLOWED = 0.25
 """Share of the catalogue below which the allowed items are picked out before the best are found."""
+MOST_SCORED = 0.25
+"""Share of the items that have a score, from which all are partitioned rather than those picked out."""
 SEEN_AMONG_BEST = 60
 """So many of the best may not be shown, before more of them have to be found."""
 _OF_NOBODY = (
@@ -89,15 +91,19 @@ class Scored:
     def in_order(self, allowed: Mask, minimum: float, first: int) -> Iterator[tuple[int, float]]:
         """Indexes and scores of allowed items, the best first, of equals the one with the lower id first."""
         few = np.count_nonzero(allowed) < FEW_ALLOWED * len(allowed)
-        # Most items of a large catalogue have no score at all: partitioning them takes longest.
-        scored = np.flatnonzero(self.values >= least_score(minimum))
-        if few:
-            scored = scored[allowed[self.positions[scored]]]
-        row = self.values[scored][None, :]
+        passing = self.values >= least_score(minimum)
+        count = int(np.count_nonzero(passing))
+        row, scored = self.values, None
+        if few or count < MOST_SCORED * len(row):
+            # Most items of a large catalogue have no score at all: partitioning them takes longest.
+            scored = np.flatnonzero(passing)
+            if few:
+                scored = scored[allowed[self.positions[scored]]]
+            row, count = self.values[scored], len(scored)
 
         def best(n: int) -> list[tuple[int, float]]:
-            places, found = top_k(row, min(n, len(scored)))
-            chosen = scored[places[0]]
+            places, found = top_k(row[None, :], min(n, count))
+            chosen = places[0].astype(np.int64) if scored is None else scored[places[0]]
             self._tell(chosen)
             return list(zip(chosen.tolist(), found[0].tolist(), strict=True))
 
