@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -96,20 +96,28 @@ def soak(asked: argparse.Namespace, folder: Path) -> tuple[list[str], int]:
 
 
 def judge(name: str, samples: list[Sample], warm: float) -> tuple[str, list[str]]:
-    """What a process came to after the warm-up, and what of it is wrong."""
+    """What a process came to after the warm-up, and what of it is wrong.
+
+    Its own memory has to stay flat. What it maps of the versions' files comes and goes with the system's
+    cache and grows with the shop; a version that is never let go shows in the number of files. Of the trainer
+    it is what it keeps between trainings: the least of each part, which is longer than from one to the next.
+    """
     later = [sample for sample in samples if sample.at >= warm]
     if len(later) < 2 * _PARTS:
         return f"{name}: only {len(later)} samples after the warm-up", [f"{name} was not there to the end"]
 
-    def parts(take: Callable[[Sample], float]) -> list[float]:
-        return [float(median(take(one) for one in part)) for part in np.array_split(np.array(later), _PARTS)]
+    def parts(
+        take: Callable[[Sample], float], of: Callable[[Iterable[float]], float] = median
+    ) -> list[float]:
+        return [float(of([take(one) for one in part])) for part in np.array_split(np.array(later), _PARTS)]
 
-    times, memory = parts(lambda one: one.at), parts(lambda one: one.pss)
+    trains = name.startswith("trainer")
+    times, memory = parts(lambda one: one.at), parts(lambda one: one.own, min if trains else median)
     slope = float(np.polyfit(times, memory, 1)[0]) * 600
-    own = parts(lambda one: one.own)
+    pss = parts(lambda one: one.pss)
     files, threads = parts(lambda one: one.files), parts(lambda one: one.threads)
     wrong = []
-    if slope > (TRAINER_SLOPE_MIB if name.startswith("trainer") else SLOPE_MIB):
+    if slope > (TRAINER_SLOPE_MIB if trains else SLOPE_MIB):
         wrong.append(f"{name} grows by {slope:.1f} MiB in ten minutes")
     if memory[-1] > GROWTH * memory[0]:
         wrong.append(f"{name} grew from {memory[0]:.0f} to {memory[-1]:.0f} MiB")
@@ -119,8 +127,8 @@ def judge(name: str, samples: list[Sample], warm: float) -> tuple[str, list[str]
         if counts[-1] > max(counts[: _PARTS // 2]) + (FILES if what == "files" else THREADS):
             wrong.append(f"{name} has {counts[-1]:.0f} {what}, {counts[0]:.0f} after the warm-up")
     return (
-        f"{name}: PSS {memory[0]:.0f} to {memory[-1]:.0f} MiB ({slope:+.1f} in ten minutes), at most "
-        f"{max(one.pss for one in later):.0f}, its own {own[0]:.0f} to {own[-1]:.0f}; "
+        f"{name}: its own {memory[0]:.0f} to {memory[-1]:.0f} MiB ({slope:+.1f} in ten minutes), "
+        f"with mapped files {pss[0]:.0f} to {pss[-1]:.0f}, at most {max(one.pss for one in later):.0f}; "
         f"files {files[0]:.0f} to {files[-1]:.0f}, threads {threads[0]:.0f} to {threads[-1]:.0f}"
     ), wrong
 
