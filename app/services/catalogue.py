@@ -118,10 +118,13 @@ class Catalogue:
         self._offered_from, self._offered_until = now, int(changes.min(initial=NEVER))
         return np.asarray((starts <= now) & (now < ends))
 
-    def has_category(self, category: str) -> bool:
-        """Whether any item lies under a category."""
+    def missing_category(self, category: str | None) -> list[str]:
+        """What to say of a category under which no item lies."""
+        if category is None:
+            return []
         with self._lock:
-            return bool(self._below(category).any())
+            found = self._below(category).any()
+        return [] if found else [f"No item lies under the category '{category}'."]
 
     def _below(self, category: str) -> NDArray[np.bool_]:
         return self._paths.having(self._paths.dictionary.under(path_of(category)))

@@ -83,7 +83,7 @@ def list_latest(connection: Connection, live: Live, category: str | None, n: int
     allowed = live.catalogue.available(now, category)
     chosen = live.catalogue.newest(allowed, n)
     since = live.catalogue.since
-    return _answer(live, now, [(at, float(since[at])) for at in chosen])
+    return _answer(live, now, [(at, float(since[at])) for at in chosen], category)
 
 
 def parse_window(window: str) -> int:
@@ -116,10 +116,10 @@ def _interest(connection: Connection, live: Live, since: int, until: int) -> NDA
 def _listed(live: Live, scores: NDArray[np.float32], category: str | None, n: int) -> dict[str, Any]:
     now = now_ms()
     allowed = live.catalogue.available(now, category)[: len(scores)]
-    return _answer(live, now, live.catalogue.best(scores, allowed, n))
+    return _answer(live, now, live.catalogue.best(scores, allowed, n), category)
 
 
-def _answer(live: Live, now: int, picked: list[tuple[int, float]]) -> dict[str, Any]:
+def _answer(live: Live, now: int, picked: list[tuple[int, float]], category: str | None) -> dict[str, Any]:
     return {
         "model_version": None,
         "as_of": rfc3339(now),
@@ -127,5 +127,5 @@ def _answer(live: Live, now: int, picked: list[tuple[int, float]]) -> dict[str, 
             {"item_id": live.catalogue.external_ids[at], "rank": rank, "score": score}
             for rank, (at, score) in enumerate(picked, 1)
         ],
-        "warnings": [],
+        "warnings": live.catalogue.missing_category(category),
     }

@@ -167,9 +167,7 @@ def _allowed(
 ) -> tuple[Mask, list[str]]:
     """Which items of the catalogue the request allows, `(len(catalogue),)`, and what to say about it."""
     catalogue = live.catalogue
-    warnings = []
-    if request.category is not None and not catalogue.has_category(request.category):
-        warnings.append(f"No item lies under the category '{request.category}'.")
+    warnings = catalogue.missing_category(request.category)
     allowed = catalogue.available(now, request.category)
     named = sorted({*request.exclude, *request.item_ids})
     _leave_out(live, allowed, list(keys_by_external_id(connection, items, named).values()))

@@ -60,7 +60,7 @@ def similar_items(
         for index, score in zip(chosen[0], best[0], strict=True)
         if index >= 0
     ]
-    return _listed(model, now, picked, warnings)
+    return _listed(model, now, picked, warnings + live.catalogue.missing_category(category))
 
 
 def similar_users(connection: Connection, live: Live, user_id: str, n: int) -> dict[str, Any]:

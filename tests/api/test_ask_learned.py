@@ -50,6 +50,15 @@ def test_similar_items(open_shop: TestClient, by: str) -> None:
     assert_problem(open_shop.get("/v1/items/no-such/similar", params={"by": by}), 404, "not_found")
 
 
+def test_a_category_that_is_none_is_said(open_shop: TestClient) -> None:
+    popular = ids(asked(open_shop, "/v1/popular"))[0]
+    there = open_shop.get(f"/v1/items/{popular}").json()["categories"][0]
+    for path in ("/v1/popular", "/v1/trending", "/v1/latest", f"/v1/items/{popular}/similar"):
+        body = asked(open_shop, path, category="No > Such")
+        assert (body["items"], body["warnings"]) == ([], ["No item lies under the category 'No > Such'."])
+        assert asked(open_shop, path, category=there)["warnings"] == []
+
+
 def test_similar_to_an_item_that_came_after_the_training(shop: TestClient) -> None:
     model = ids(asked(shop, "/v1/popular"))[0]
     twin = shop.get(f"/v1/items/{model}").json()

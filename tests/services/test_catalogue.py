@@ -159,14 +159,15 @@ def test_categories_by_prefix(database: Database) -> None:
     assert names(catalogue, category="Shoes > Running > Trail") == {"trail"}
     assert names(catalogue, category="Outdoor") == {"trail"}
     assert names(catalogue, category="Running") == names(catalogue, category="Sho") == set()
-    assert catalogue.has_category(" Shoes >Running")
-    assert not catalogue.has_category("Hats")
+    assert catalogue.missing_category(None) == []
+    assert catalogue.missing_category(" Shoes >Running") == []
+    assert catalogue.missing_category("Hats") == ["No item lies under the category 'Hats'."]
     patch(database, "trail", categories=["Shoes > Hiking"])
     patch(database, "sock", categories=None)
     refresh(catalogue, database)
     assert names(catalogue, category="Shoes") == {"run", "trail"}
     assert names(catalogue, category="Shoes > Running") == {"run"}
-    assert [catalogue.has_category(name) for name in ("Socks", "Outdoor", "Shoes > Hiking")] == [
+    assert [not catalogue.missing_category(name) for name in ("Socks", "Outdoor", "Shoes > Hiking")] == [
         False,
         False,
         True,
