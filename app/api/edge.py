@@ -32,7 +32,7 @@ _ATTEMPTS = 3
 _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
 SHORT_READS = 3
-"""At a time on PostgreSQL: more threads only fight for the interpreter, some 30 % of the lists a second."""
+"""At a time on PostgreSQL: more threads only fight for the interpreter, which costs a third of the lists."""
 READ_SECONDS = 10.0
 """How long a short read may take on PostgreSQL, and how long a thread for it is waited for."""
 WAIT_SECONDS = 30.0
