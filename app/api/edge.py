@@ -34,7 +34,9 @@ _COLLISIONS = frozenset({"40001", "40P01"})
 SHORT_READS = 3
 """At a time on PostgreSQL: more threads only fight for the interpreter, which costs a third of the lists."""
 READ_SECONDS = 10.0
-"""How long a short read may take on PostgreSQL, and how long a thread for it is waited for."""
+"""How long a short read may take on PostgreSQL, with the wait for a thread."""
+LEAST_SECONDS = 1.0
+"""What a short read has in any case, however long it waited: a server that answers does so within."""
 WAIT_SECONDS = 30.0
 """How long a thread is waited for by what may take long."""
 
@@ -62,8 +64,12 @@ class Edge:
         """A short read."""
         if self.database.embedded:
             return self._read(function, args, STATEMENT_SECONDS)
-        rooms = (self._readers, self._threads)
-        return await self._run(rooms, READ_SECONDS, partial(self._read, function, args, READ_SECONDS))
+        until = time.monotonic() + READ_SECONDS
+
+        def work() -> Result:
+            return self._read(function, args, max(LEAST_SECONDS, until - time.monotonic()))
+
+        return await self._run((self._readers, self._threads), READ_SECONDS, work)
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
