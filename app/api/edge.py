@@ -8,8 +8,8 @@ import asyncio
 import codecs
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -31,12 +31,8 @@ Result = TypeVar("Result")
 _ATTEMPTS = 3
 _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
-SHORT_READS = 3
-"""At a time on PostgreSQL: more threads only fight for the interpreter, which costs a third of the lists."""
 READ_SECONDS = 10.0
-"""How long a short read may take on PostgreSQL, with the wait for a thread."""
-LEAST_SECONDS = 1.0
-"""What a short read has in any case, however long it waited: a server that answers does so within."""
+"""How long a short read may take on PostgreSQL, and how long a thread for it is waited for."""
 WAIT_SECONDS = 30.0
 """How long a thread is waited for by what may take long."""
 
@@ -49,7 +45,6 @@ class Edge:
         self.max_body = max_body
         self._without_seconds = without_seconds
         self._threads = CapacityLimiter(database.pool_size)
-        self._readers = CapacityLimiter(min(SHORT_READS, database.pool_size))
         # SQLite has one writer at a time: the others wait here rather than at its lock.
         self._writers = CapacityLimiter(1) if database.embedded else self._threads
         self._unlimited = CapacityLimiter(math.inf)
@@ -64,40 +59,34 @@ class Edge:
         """A short read."""
         if self.database.embedded:
             return self._read(function, args, STATEMENT_SECONDS)
-        until = time.monotonic() + READ_SECONDS
-
-        def work() -> Result:
-            return self._read(function, args, max(LEAST_SECONDS, until - time.monotonic()))
-
-        return await self._run((self._readers, self._threads), READ_SECONDS, work)
+        return await self._run(self._threads, READ_SECONDS, partial(self._read, function, args, READ_SECONDS))
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
         work = partial(self._read, function, args, STATEMENT_SECONDS)
-        return await self._run((self._threads,), WAIT_SECONDS, work)
+        return await self._run(self._threads, WAIT_SECONDS, work)
 
     async def write(self, function: Callable[..., Result], *args: Any) -> Result:
         """A transaction: committed when the function returns, rolled back when it raises.
 
         Where it collides with another one it begins anew, so the function must leave no trace outside.
         """
-        return await self._run((self._writers,), WAIT_SECONDS, partial(self._write, function, args))
+        return await self._run(self._writers, WAIT_SECONDS, partial(self._write, function, args))
 
-    async def _run(
-        self, rooms: Sequence[CapacityLimiter], seconds: float, work: Callable[[], Result]
-    ) -> Result:
-        """Work in a thread, once there is room everywhere; raises Unavailable if that takes too long."""
+    async def _run(self, room: CapacityLimiter, seconds: float, work: Callable[[], Result]) -> Result:
+        """Work in a thread, as soon as there is room for it; raises Unavailable if that takes too long."""
         # SQLite is a file of this machine: what it refuses it refuses at once.
-        with nullcontext() if self.database.embedded else self._reach.asking(), ExitStack() as held:
+        with nullcontext() if self.database.embedded else self._reach.asking():
             me = object()
             try:
                 async with asyncio.timeout(seconds):
-                    for room in rooms:
-                        await room.acquire_on_behalf_of(me)
-                        held.callback(room.release_on_behalf_of, me)
+                    await room.acquire_on_behalf_of(me)
             except TimeoutError:
                 raise Unavailable("All database connections are in use; try again.") from None
-            return await to_thread.run_sync(work, limiter=self._unlimited)
+            try:
+                return await to_thread.run_sync(work, limiter=self._unlimited)
+            finally:
+                room.release_on_behalf_of(me)
 
     def _read(self, function: Callable[..., Result], args: tuple[Any, ...], seconds: float) -> Result:
         began = time.monotonic()
