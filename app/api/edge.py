@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.api.reach import DatabaseLost, Reach
+from app.api.reach import AWAY, DatabaseLost, Reach
 from app.core.errors import BodyTooLarge, Unavailable
 from app.db.session import STATEMENT_SECONDS, Database
 from app.services.live import Live
@@ -77,13 +77,16 @@ class Edge:
         """Work in a thread, as soon as there is room for it; raises Unavailable if that takes too long."""
         # SQLite is a file of this machine: what it refuses it refuses at once.
         with nullcontext() if self.database.embedded else self._reach.asking():
-            me = object()
+            me, was_lost = object(), self._reach.lost
             try:
                 async with asyncio.timeout(seconds):
                     await room.acquire_on_behalf_of(me)
             except TimeoutError:
                 raise Unavailable("All database connections are in use; try again.") from None
             try:
+                if self._reach.lost and not was_lost:
+                    # Those before found out: to open another connection would only take longer.
+                    raise Unavailable(AWAY)
                 return await to_thread.run_sync(work, limiter=self._unlimited)
             finally:
                 room.release_on_behalf_of(me)

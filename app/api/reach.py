@@ -8,6 +8,7 @@ from typing import Final
 from app.core.errors import Unavailable
 from app.core.telemetry import DATABASE_REACHED
 
+AWAY: Final = "The database cannot be reached; try again."
 PAUSE_SECONDS: Final = 0.5
 """Between two attempts, each by one call alone, while the database is away."""
 
@@ -28,6 +29,11 @@ class Reach:
         DATABASE_REACHED.set(1)
 
     @property
+    def lost(self) -> bool:
+        """Whether the database was away when it was asked last."""
+        return self._lost
+
+    @property
     def silent_seconds(self) -> float:
         """How long ago the database answered last; 0 unless it is away."""
         return self._clock() - self._answered if self._lost else 0.0
@@ -38,7 +44,7 @@ class Reach:
         probes = self._lost
         if probes:
             if self._probing or self._clock() < self._next:
-                raise Unavailable("The database cannot be reached; try again.")
+                raise Unavailable(AWAY)
             self._probing = True
         try:
             yield

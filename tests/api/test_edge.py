@@ -127,3 +127,28 @@ def test_waiting_for_a_thread_has_an_end(database: Database, monkeypatch: pytest
     refused, answered = asyncio.run(crowd())
     assert isinstance(refused, Unavailable)
     assert answered == 7
+
+
+def test_who_waited_while_others_found_the_database_away_does_not_ask_it(database: Database) -> None:
+    at, asked = Edge(database, 1), Counted()
+    held, released = threading.Event(), threading.Event()
+
+    def find_out(_connection: Connection) -> None:
+        held.set()
+        released.wait(20)
+        raise DatabaseLost("away")
+
+    async def crowd() -> list[Any]:
+        first = [asyncio.create_task(at.scan(find_out)) for _ in range(database.pool_size)]
+        await asyncio.to_thread(held.wait, 20)
+        waiting = asyncio.create_task(at.scan(asked))
+        await asyncio.sleep(0)
+        released.set()
+        return [*await asyncio.gather(waiting, *first, return_exceptions=True)]
+
+    refused, *_ = asyncio.run(crowd())
+    if database.embedded:  # a file of this machine: there is nothing to wait for in vain
+        assert asked.began == 1
+    else:
+        assert isinstance(refused, Unavailable)
+        assert asked.began == 0
