@@ -3,6 +3,7 @@
 A catalogue of a million items takes milliseconds to write a score for each, and most of these are 0.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -47,12 +48,12 @@ class Evidence:
         return replace(self, scores=self.scores * factors[self.items])
 
 
-class Selective:
+class Selective(ABC):
     """A model that has evidence for few items of a large catalogue."""
 
+    @abstractmethod
     def evidence(self, histories: Histories) -> Evidence:
         """The same as `score`, for a batch of one whose items are in ascending order."""
-        raise NotImplementedError
 
 
 def gather(row: csr_array | Evidence, weights: csr_array) -> Evidence:

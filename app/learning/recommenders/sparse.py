@@ -1,5 +1,6 @@
 """Sparse matrices as plain arrays, and the histories that collaborative families learn from."""
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import Any
 
@@ -73,9 +74,9 @@ def spread(matrix: csr_array, weights: csr_array) -> Scores:
 class Spreading(Selective):
     """A model whose scores are the product of sparse rows and a sparse matrix."""
 
+    @abstractmethod
     def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
         """The rows `(n_batch, m)` and the matrix `(m, n_items)`."""
-        raise NotImplementedError
 
     def score(self, histories: Histories) -> Scores:
         return spread(*self._product(histories))
