@@ -56,14 +56,15 @@ class Edge:
         return self._reach.silent_seconds < self._without_seconds
 
     async def read(self, function: Callable[..., Result], *args: Any) -> Result:
-        """A short read."""
+        """A short read, of which each statement sees the moment at which it runs."""
         if self.database.embedded:
-            return self._read(function, args, STATEMENT_SECONDS)
-        return await self._run(self._threads, READ_SECONDS, partial(self._read, function, args, READ_SECONDS))
+            return self._read(function, args, STATEMENT_SECONDS, True)
+        work = partial(self._read, function, args, READ_SECONDS, True)
+        return await self._run(self._threads, READ_SECONDS, work)
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
-        work = partial(self._read, function, args, STATEMENT_SECONDS)
+        work = partial(self._read, function, args, STATEMENT_SECONDS, False)
         return await self._run(self._threads, WAIT_SECONDS, work)
 
     async def write(self, function: Callable[..., Result], *args: Any) -> Result:
@@ -91,17 +92,19 @@ class Edge:
             finally:
                 room.release_on_behalf_of(me)
 
-    def _read(self, function: Callable[..., Result], args: tuple[Any, ...], seconds: float) -> Result:
+    def _read(
+        self, function: Callable[..., Result], args: tuple[Any, ...], seconds: float, singly: bool
+    ) -> Result:
         began = time.monotonic()
         try:
             try:
-                with self.database.read(seconds) as connection:
+                with self.database.read(seconds, singly) as connection:
                     return function(connection, *args)
             except DBAPIError as error:
                 # The server ended this connection some time ago; it may well take another one.
                 if not error.connection_invalidated or time.monotonic() - began >= seconds:
                     raise
-            with self.database.read(seconds) as connection:
+            with self.database.read(seconds, singly) as connection:
                 return function(connection, *args)
         except (DBAPIError, PoolTimeout) as error:
             raise unavailable(error) from error

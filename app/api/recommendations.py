@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.api.auth import scope
 from app.api.browsers import as_told, may_be_told
-from app.api.edge import Edge, EdgeDep, LiveDep, answer, body_of, get_edge, get_live, get_shown, read_body
+from app.api.edge import Edge, answer, body_of, get_edge, get_live, get_shown, read_body
 from app.api.paths import UserId
 from app.api.problems import problems
+from app.api.routes import DirectRoute
 from app.core.errors import Unavailable
 from app.schemas.parsing import parse_body
 from app.schemas.recommendations import (
@@ -30,7 +31,7 @@ from app.services.recommend import rank
 from app.services.shown import Shown
 from app.services.without_database import list_without_database, lists_without_database
 
-router = APIRouter(prefix="/v1", tags=["Ask"])
+router = APIRouter(prefix="/v1", tags=["Ask"], route_class=DirectRoute)
 shows = [Depends(scope("query", "track", without_database=True))]
 
 N = Annotated[int, Query(ge=1, le=MAX_N, description="How many")]
@@ -47,6 +48,8 @@ _EXAMPLE: dict[str, Any] = {
     "filter": "price <= $most and not tags has 'sale'",
     "parameters": {"most": 50},
 }
+_PLAIN = RecommendationRequest()
+"""Says nothing: to copy it takes less than to make another."""
 _PAGE: dict[str, Any] = {
     "requests": [
         {"user_id": "ana", "scenario": "home", "n": 5},
@@ -68,9 +71,8 @@ async def get_recommendations(
 ) -> Response:
     """The best items for a user now. An unknown user gets what is popular and new, never a 404."""
     # What the call does not say is left to the scenario.
-    given = query.model_dump(exclude_unset=True)
-    request = RecommendationRequest.model_construct(user_id=user_id, **given)
-    return await _answered(asked, request, "/query")
+    given = {name: getattr(query, name) for name in query.model_fields_set}
+    return await _answered(asked, _PLAIN.model_copy(update={"user_id": user_id, **given}), "/query")
 
 
 @router.post(
@@ -95,13 +97,13 @@ async def post_recommendations(request: Request) -> Response:
     dependencies=[Depends(scope("query", without_database=True))],
     openapi_extra=body_of(RecommendationBatch, _PAGE),
 )
-async def post_recommendations_batch(request: Request, edge: EdgeDep, live: LiveDep) -> Response:
+async def post_recommendations_batch(request: Request) -> Response:
     """Up to 1,000 requests at once; the results are in the same order.
 
     With `distinct`, as for several lists on one page, no item is in two of them: an item belongs to the list
     that pins it, else to the first that takes it, and the others take the next best.
     """
-    shown = get_shown(request)
+    edge, live, shown = get_edge(request), get_live(request), get_shown(request)
     wanted = parse_body(RecommendationBatch, await read_body(request))
     places = [f"/requests/{place}" for place in range(len(wanted.requests))]
     following = await _following(edge, shown, wanted.requests, places)
@@ -121,10 +123,7 @@ async def post_recommendations_batch(request: Request, edge: EdgeDep, live: Live
 
 
 async def _answered(asked: Request, request: RecommendationRequest, at: str) -> Response:
-    """The answer as it goes out, noted as shown.
-
-    What it needs is taken from the application: each dependency costs as much as reading a history.
-    """
+    """The answer as it goes out, noted as shown."""
     edge, live, shown = get_edge(asked), get_live(asked), get_shown(asked)
     told = may_be_told(asked, request, at)
     (following,) = await _following(edge, shown, [request], [at])
@@ -170,7 +169,7 @@ async def _following(
     dependencies=[Depends(scope("query"))],
     openapi_extra=body_of(RankingRequest, {"user_id": "ana", "item_ids": ["mug", "tea", "bowl"]}),
 )
-async def post_ranking(request: Request, edge: EdgeDep, live: LiveDep) -> Response:
+async def post_ranking(request: Request) -> Response:
     """The given items, the best for a person first."""
     wanted = parse_body(RankingRequest, await read_body(request))
-    return answer(await edge.read(rank, live, wanted))
+    return answer(await get_edge(request).read(rank, get_live(request), wanted))

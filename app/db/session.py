@@ -43,6 +43,9 @@ class Database:
         self._keeping = Lock()
         self._kept: Connection | None = None
         self.engine = self._embedded_engine() if self.embedded else self._server_engine()
+        self._single = self.engine
+        if not self.embedded:
+            self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def _embedded_engine(self) -> Engine:
         if not self.url.database or self.url.database == ":memory:":
@@ -85,14 +88,17 @@ class Database:
         )
 
     @contextmanager
-    def read(self, seconds: float = STATEMENT_SECONDS) -> Iterator[Connection]:
+    def read(self, seconds: float = STATEMENT_SECONDS, singly: bool = False) -> Iterator[Connection]:
         """A connection for reading; one for requests is cut after so many seconds.
+
+        `singly`: each statement by itself, without the two round trips that begin and end a transaction.
 
         On SQLite one is kept for whoever comes first: to take one from the pool and give it back takes longer
         than most of what it is asked.
         """
         if not self.embedded or not self._keeping.acquire(blocking=False):
-            with self._in_time(self.engine.connect(), seconds) as connection:
+            engine = self._single if singly else self.engine
+            with self._in_time(engine.connect(), seconds) as connection:
                 yield connection
             return
         try:

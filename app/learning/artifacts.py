@@ -247,7 +247,8 @@ def _read_array(folder: Path, name: str, key: str, entry: ArrayEntry, verify: bo
     # An empty array has no bytes to map.
     mode: Literal["r"] | None = None if 0 in entry.shape else "r"
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode=mode, allow_pickle=False)
+        # A plain view of the map: numpy's own class for maps takes longer at each slice.
+        array: NDArray[Any] = np.asarray(np.load(path, mmap_mode=mode, allow_pickle=False))
     except (ValueError, EOFError, OSError, SyntaxError):
         raise VersionDamaged(f"{where}: not a readable array file") from None
     if array.dtype.str != entry.dtype or array.shape != entry.shape:

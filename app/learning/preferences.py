@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories, InteractionLog, Occasions
-from app.learning.matrices import reweighted
+from app.learning.matrices import reweighted, unchecked
 
 DISLIKED = -1.0
 """Strength of the lowest rating, in weights, where liking is asked for."""
@@ -109,14 +109,9 @@ def histories(
 def _csr(
     data: NDArray[np.floating], rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]
 ) -> csr_array:
-    """A matrix of entries in order of rows and columns; indices as narrow as they may be.
-
-    Wider ones than those of the other side would be copied by every product.
-    """
-    width = np.int32 if max(len(data), *shape) <= np.iinfo(np.int32).max else np.int64
+    """A matrix of entries in order of rows and columns."""
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
-    parts = (data.astype(np.float32, copy=False), columns.astype(width), indptr.astype(width))
-    return csr_array(parts, shape=shape)
+    return unchecked(data.astype(np.float32, copy=False), columns, indptr, shape)
 
 
 def _occasions(

@@ -11,12 +11,11 @@ from app.learning.analytics import Analytics, AnalyticsConfig
 from app.learning.dataset import Histories
 from app.learning.parts import joined, part_of
 from app.learning.preferences import RatingScale, event_strengths, histories
-from app.learning.ranking.blend import Blend, Blends, known_and_idle, normalised
+from app.learning.ranking.blend import Blend, Blends, known_and_idle
 from app.learning.ranking.cold_items import ColdItems
 from app.learning.ratings.base import RatingModel
 from app.learning.ratings.biased_factorization import BiasedFactorization, BiasedFactorizationConfig
 from app.learning.recommenders.base import Recommender, Scores
-from app.learning.recommenders.evidence import Evidence
 from app.learning.recommenders.registry import family_of
 
 FORMAT = 4
@@ -66,11 +65,6 @@ class ModelVersion:
         strength = event_strengths(event, values, quantities, event_names, self.event_weights, self.scale)
         bought = np.array([name == "purchase" for name in names], dtype=np.bool_)
         return histories(row, item, strength, age_days, (n_rows, self.n_items), bought=bought)
-
-    def family_scores(self, of: Histories, blend: Blend) -> dict[str, Scores | Evidence]:
-        """Normalised scores of each family that a blend uses, each `(n_batch, n_items)` or, of one history,
-        its evidence."""
-        return {family: normalised(self.recommenders[family], of) for family in blend.weights}
 
     def blend_for(self, history: Histories, exclude_seen: bool, anonymous: bool = False) -> Blend:
         """The blend for a batch of one."""

@@ -1,7 +1,7 @@
 """Items that came after the training: recommendable at once, by what they are described like."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,9 @@ from sqlalchemy import Connection
 from app.db.queries.items import changed_keys, items_by_key
 from app.db.rows import AnyRow
 from app.learning.dataset import ItemTable
-from app.learning.ranking.cold_items import inherit, parents
-from app.learning.recommenders.base import Scores
+from app.learning.ranking.cold_items import parents
 from app.learning.recommenders.content import Content
-from app.learning.recommenders.sparse import empty
+from app.learning.recommenders.sparse import empty, entry_rows
 from app.learning.version import ModelVersion
 
 MOST = 5_000
@@ -104,12 +103,16 @@ class Arrivals:
                 self._taken_in = taken_in.where(~changed)
         self._revision = revision
 
-    def lend(self, combined: Scores) -> tuple[NDArray[np.int64], Scores]:
-        """Positions in the catalogue and scores, `(n_batch, n_arrivals)`, from the scores of the model."""
+    def lend(
+        self, score_at: Callable[[NDArray[np.integer]], NDArray[np.float32]]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Positions in the catalogue and scores, `(n_arrivals,)` each, by the scores of the model's items."""
         taken_in = self._taken_in
-        if not len(taken_in.keys):
-            return taken_in.positions, np.zeros((len(combined), 0), dtype=np.float32)
-        inherited = self._version.cold.factor * inherit(combined, taken_in.shares)
+        shares, n = taken_in.shares, len(taken_in.keys)
+        if not n:
+            return taken_in.positions, np.empty(0, dtype=np.float32)
+        given = shares.data * np.maximum(score_at(shares.indices), 0)
+        inherited = self._version.cold.factor * np.bincount(entry_rows(shares), weights=given, minlength=n)
         return taken_in.positions, inherited.astype(np.float32)
 
     def stand_ins(self, keys: list[int]) -> dict[int, list[int]]:

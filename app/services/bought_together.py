@@ -12,10 +12,8 @@ from app.core.clock import now_ms, rfc3339
 from app.core.errors import NotFound
 from app.core.telemetry import RECOMMENDED
 from app.db.bulk import keys_by_external_id
-from app.db.queries.corrections import corrected_items_of
-from app.db.queries.interactions import recent_of_user
 from app.db.queries.items import find_item, items_by_key
-from app.db.queries.users import user_key
+from app.db.queries.persons import Person, person_of
 from app.db.tables import items
 from app.learning.baskets.baskets import Baskets
 from app.learning.dataset import DAY_MS, Histories
@@ -63,8 +61,9 @@ def goes_with_item(connection: Connection, live: Live, item_id: str, n: int) -> 
 def goes_with_cart(connection: Connection, live: Live, request: BoughtTogetherRequest) -> dict[str, Any]:
     """The `n` best items to go with a cart that can be bought now, fewer only where there are no more."""
     now = now_ms()
-    live.catalogue.refresh(connection)
     model = live.current
+    person = None if request.user_id is None else person_of(connection, request.user_id, MAX_EVENTS)
+    live.catalogue.refresh(connection, None if person is None else person.items_revision)
     wanted = sorted(set(request.item_ids))
     keys = keys_by_external_id(connection, items, wanted)
     warnings = []
@@ -72,13 +71,12 @@ def goes_with_cart(connection: Connection, live: Live, request: BoughtTogetherRe
         unknown = [item_id for item_id in wanted if item_id not in keys]
         warnings.append(f"Unknown items are passed over: {len(unknown)}, the first is '{unknown[0]}'.")
     left_out = list(keys.values())
-    if request.user_id is not None:
+    if person is not None:
         repeats = model is not None and model.version.blends.may_repeat
-        bought = _bought(connection, request.user_id, repeats, now)
-        if bought is None:
+        if person.key is None:
             warnings.append(UNKNOWN_USER)
-        left_out += bought or []
-        left_out += corrected_items_of(connection, request.user_id, exclude_seen=True)
+        left_out += _bought(person, repeats, now)
+        left_out += person.left_out(exclude_seen=True)
     picked = _Picked(_without(live, left_out, now))
     cart = sorted(keys.values())
     if model is None:
@@ -109,15 +107,12 @@ def goes_with_cart(connection: Connection, live: Live, request: BoughtTogetherRe
     }
 
 
-def _bought(connection: Connection, user_id: str, repeats: bool, now: int) -> list[int] | None:
-    """Keys of what a user bought and is not to be offered; None for an unknown one."""
-    key = user_key(connection, user_id)
-    if key is None:
-        return None
+def _bought(person: Person, repeats: bool, now: int) -> list[int]:
+    """Keys of what a user bought and is not to be offered."""
     since = now - DAY_MS if repeats else 0
     return [
         item_key
-        for item_key, name, _, _, occurred_at in recent_of_user(connection, key, MAX_EVENTS)
+        for item_key, name, _, _, occurred_at in person.events
         if name == "purchase" and occurred_at >= since
     ]
 

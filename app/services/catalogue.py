@@ -60,10 +60,15 @@ class Catalogue:
         """Value of the counter `items` up to which changes were taken in."""
         return self._revision
 
-    def refresh(self, connection: Connection) -> int:
-        """Take in what changed since the last call; the revision that this connection sees."""
-        seen = latest = current_revision(connection, "items")
-        if latest == self._revision:
+    def refresh(self, connection: Connection, seen: int | None = None) -> int:
+        """Take in what changed since the last call; the revision of the items that the caller sees.
+
+        `seen` is that revision, where it was read before.
+        """
+        if seen is None:
+            seen = current_revision(connection, "items")
+        latest = seen
+        if latest <= self._revision:
             return seen
         with self._lock:
             before = self._size

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from app.db.bulk import keys_by_external_id
 from app.db.queries import interactions
+from app.db.queries.persons import Person, person_of
 from app.db.queries.relations import ties_of
-from app.db.queries.users import user_key
 from app.db.tables import items
 from app.learning.dataset import DAY_MS, Histories
 from app.schemas.recommendations import SessionContext, SessionEvent
@@ -38,10 +38,20 @@ class Events:
     occurred_at: list[int] = field(default_factory=list)
     older_of: int | None = None
     """Key of the user, if there may be older events than these."""
-    known: bool = True
-    """False for a user id that nobody has sent before."""
+    person: Person | None = None
+    """The user as stored; None where the request names none."""
     ties: list[tuple[int, float]] = field(default_factory=list)
     """Key and weight of the users with whom the person is connected."""
+
+    @property
+    def items_revision(self) -> int | None:
+        """The counter `items` when these were read; None: it was not."""
+        return None if self.person is None else self.person.items_revision
+
+    @property
+    def is_unknown_user(self) -> bool:
+        """Whether the user id is one that nobody has sent before."""
+        return self.person is not None and self.person.key is None
 
     def add(self, item_key: int, name: str, occurred_at: int) -> None:
         """One event without value or quantity."""
@@ -64,12 +74,11 @@ def read_events(
     events = Events()
     key = None
     if user_id is not None:
-        key = user_key(connection, user_id)
-        events.known = key is not None
+        events.person = person_of(connection, user_id, MAX_EVENTS)
+        key = events.person.key
+        _take(events, events.person.events)
         if key is not None:
-            latest = interactions.recent_of_user(connection, key, MAX_EVENTS)
-            _take(events, latest)
-            events.older_of = key if len(latest) == MAX_EVENTS else None
+            events.older_of = key if len(events.person.events) == MAX_EVENTS else None
             if with_ties:
                 events.ties = ties_of(connection, key, MAX_TIES)
     if session is not None and session.session_id is not None:
@@ -100,6 +109,9 @@ def history_of(events: Events, model: LiveModel, with_newer: bool = True) -> His
     An item that came after the training is taken for those most like it; without any, or `with_newer` being
     False, it is left out. Ages count from the latest event that the model or the person has, as in training.
     """
+    if not events.item_keys:
+        nothing = model.nothing_known
+        return replace(nothing, ties=_ties(events, model)) if events.ties else nothing
     indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
     place = np.flatnonzero(indexes >= 0)
     taken, names = indexes[place], [events.names[at] for at in place.tolist()]

@@ -6,9 +6,11 @@ the old one, in a thread, and put in its place by one assignment.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,11 @@ from app.db.queries.models import active_version, served_before
 from app.db.session import Database
 from app.learning.artifacts import ArtifactError, is_stored, read_version
 from app.learning.dataset import Histories
-from app.learning.ranking.blend import Blend
+from app.learning.ranking.blend import Blend, normalised
+from app.learning.ranking.combined import Combined, Ground
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.evidence import Evidence
+from app.learning.recommenders.popularity import ItemScores
 from app.learning.recommenders.sparse import empty_history
 from app.learning.version import ModelVersion
 from app.services.arrivals import Arrivals
@@ -43,6 +47,8 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 15.0
 """Between two attempts to open a version that cannot be served; each reads all of it."""
 ADVICE = "Train again ('vitrine train' or POST /v1/training-runs), or activate another version."
+_MOST_GROUNDS = 16
+"""Blends of which is kept what they say to anybody: three numbers for each item."""
 MOST_FORMER = 5
 """Versions that are tried in the place of one that cannot be served."""
 
@@ -59,6 +65,8 @@ class LiveModel:
     _positions: NDArray[np.int64]
     _ranked: dict[str, tuple[NDArray[np.int64], Scores]] = field(default_factory=dict)
     _of_nobody: dict[str, Scores | Evidence] = field(default_factory=dict)
+    _grounds: OrderedDict[tuple[tuple[str, float], ...], Ground] = field(default_factory=OrderedDict)
+    _indexes: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def open(cls, artifacts: Path, name: str) -> "LiveModel":
@@ -99,11 +107,46 @@ class LiveModel:
 
         Those for somebody of whom nothing is known are the same at every request, so they are kept.
         """
-        if history.matrix.nnz or (history.ties is not None and history.ties.nnz):
-            return self.version.family_scores(history, blend)
-        missing = Blend({name: 1.0 for name in blend.weights if name not in self._of_nobody})
-        self._of_nobody |= self.version.family_scores(history, missing)
-        return {name: self._of_nobody[name] for name in blend.weights}
+        models = self.version.recommenders
+        is_known = history.matrix.nnz or (history.ties is not None and history.ties.nnz)
+        return {
+            name: normalised(models[name], history)
+            if is_known and not isinstance(models[name], ItemScores)
+            else self._scores_of_nobody(name)
+            for name in blend.weights
+        }
+
+    @cached_property
+    def nothing_known(self) -> Histories:
+        """A batch of one of whom nothing is known."""
+        return empty_history(self.version.n_items)
+
+    def _scores_of_nobody(self, name: str) -> Scores | Evidence:
+        if name not in self._of_nobody:
+            found = normalised(self.version.recommenders[name], self.nothing_known)
+            self._of_nobody[name] = found.told if isinstance(found, Evidence) else found
+        return self._of_nobody[name]
+
+    def combined(self, blend: Blend, scores: Mapping[str, Scores | Evidence]) -> Combined:
+        """The scores of all items by a blend, from those of its families."""
+        cold, same = self.version.cold, blend.impersonal(scores)
+        key = tuple(sorted(same.weights.items()))
+        ground = self._grounds.get(key)
+        if ground is None:
+            nothing = np.zeros((1, self.version.n_items), dtype=np.float32)
+            ground = Ground.of(same.combine(scores) if same.weights else nothing, cold)
+            self._grounds[key] = ground
+            while len(self._grounds) > _MOST_GROUNDS:
+                self._grounds.popitem(last=False)
+        return Combined.of(ground, blend.personal(scores), cold)
+
+    def indexes(self, catalogue: Catalogue) -> NDArray[np.int64]:
+        """The model's index of each item by its position in the catalogue; -1 where it does not know it."""
+        if len(self._indexes) < len(catalogue):
+            indexes = np.full(len(catalogue), -1, dtype=np.int64)
+            indexes[self.positions(catalogue)] = np.arange(self.version.n_items)
+            self._indexes = indexes
+        return self._indexes
 
     def ranked(self, family: str, catalogue: Catalogue) -> tuple[NDArray[np.int64], Scores] | None:
         """Positions and scores of the items that a family has for anybody, the best first, ties by item id.

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Self, TypeVar
 
 import numpy as np
@@ -12,7 +14,7 @@ from sqlalchemy import Connection
 
 from app.learning.ranking.blend import Blend, score_at
 from app.learning.ranking.diversity import LOOKED_AT, diverse_order, likeness
-from app.learning.ranking.top_k import top_k
+from app.learning.ranking.top_k import nth_best
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.content import Content
 from app.learning.recommenders.evidence import Evidence
@@ -26,16 +28,19 @@ LEAST_PERSONAL = 1 / 3
 """Share of a score from which what is personal in it is named as its source."""
 FEW_ALLOWED = 0.25
 """Share of the catalogue below which the allowed items are picked out before the best are found."""
-MOST_SCORED = 0.25
-"""Share of the items that have a score, from which all are partitioned rather than those picked out."""
-SEEN_AMONG_BEST = 60
-"""So many of the best may not be shown, before more of them have to be found."""
+HEAD = 64
+"""Items at the head of what a blend says to anybody that are looked at besides those wanted."""
 _OF_NOBODY = (
     ("trending", "trending", trending_scores),
     ("popular", "popularity", popular_scores),
 )
 """Sources for anybody, the families that learn them, and how they are counted without these."""
 Mask = NDArray[np.bool_]
+Indexes = NDArray[np.integer]
+Ranked = tuple[Indexes, Scores]
+"""Indexes of items, the best first, and their scores."""
+Best = Callable[[int], tuple[Indexes, Scores, bool]]
+"""Answers the best `n` or more, and whether these are all that there are."""
 Entry = TypeVar("Entry")
 
 
@@ -51,7 +56,10 @@ class Pick:
 
 
 class Scored:
-    """What the models say of items: scores by index, positive where there is evidence."""
+    """What the models say of items: scores by index, positive where there is evidence.
+
+    Indexes are those of the model's items, and behind them those of the items that came since.
+    """
 
     def __init__(
         self,
@@ -62,86 +70,202 @@ class Scored:
         rules: AppliedRules,
         n_items: int,
     ) -> None:
-        combined = model.version.cold.lend(blend.combine(scores))
-        came, lent = model.arrivals.lend(combined)
-        self.positions = model.positions(live.catalogue)
-        values = combined[0]
-        if len(came):
-            # Another request may have taken in further items since.
-            inside = came < n_items
-            self.positions = np.concatenate([self.positions, came[inside]])
-            values = np.concatenate([values, lent[0, inside]])
-        self._plain = values
-        self.values = rules.boosted(values, self.positions)
+        self._combined = combined = model.combined(blend, scores)
+        came, lent = model.arrivals.lend(combined.at)
+        # Another request may have taken in further items since.
+        inside = came < n_items
+        self._came, self._lent = came[inside], lent[inside]
+        self._n_known = combined.n_items
+        self._positions = model.positions(live.catalogue)
+        self._indexes = model.indexes(live.catalogue)
+        self._whole = self._whole_by(rules)
         content = model.version.recommenders.get("content")
         self.similarities: csr_array | None = content.similarities if isinstance(content, Content) else None
         self._parts = [
             (family_of(name).source, np.float32(weight), scores[name])
             for name, weight in blend.weights.items()
         ]
-        self._n_known = combined.shape[1]
-        self._sources: dict[int, str] = {}
+
+    def _whole_by(self, rules: AppliedRules) -> Scores | None:
+        """The scores of all items by the boosts of a request; None where they are not all looked at."""
+        if not rules.reorders and self._combined.whole is None:
+            return None
+        values = self._combined.dense()
+        if len(self._lent):
+            values = np.concatenate([values, self._lent])
+        if not rules.reorders:
+            return values
+        return rules.boosted(values, np.concatenate([self._positions, self._came]))
 
     def by(self, rules: AppliedRules) -> Self:
         """The same by other boosts."""
         other = copy(self)
-        other.values = rules.boosted(self._plain, self.positions)
+        other._whole = self._whole_by(rules)
         return other
 
-    def in_order(self, allowed: Mask, minimum: float, first: int) -> Iterator[tuple[int, float]]:
-        """Indexes and scores of allowed items, the best first, of equals the one with the lower id first."""
-        few = np.count_nonzero(allowed) < FEW_ALLOWED * len(allowed)
-        passing = self.values >= least_score(minimum)
-        count = int(np.count_nonzero(passing))
-        row, scored = self.values, None
-        if few or count < MOST_SCORED * len(row):
-            # Most items of a large catalogue have no score at all: partitioning them takes longest.
-            scored = np.flatnonzero(passing)
-            if few:
-                scored = scored[allowed[self.positions[scored]]]
-            row, count = self.values[scored], len(scored)
+    def positions(self, indexes: Indexes) -> Indexes:
+        """Where items are in the catalogue."""
+        if not len(self._came):
+            return self._positions[indexes]
+        known = indexes < self._n_known
+        found = self._positions[np.where(known, indexes, 0)]
+        found[~known] = self._came[indexes[~known] - self._n_known]
+        return found
 
-        def best(n: int) -> list[tuple[int, float]]:
-            places, found = top_k(row[None, :], min(n, count))
-            chosen = places[0].astype(np.int64) if scored is None else scored[places[0]]
-            self._tell(chosen)
-            return list(zip(chosen.tolist(), found[0].tolist(), strict=True))
+    def at(self, indexes: Indexes) -> Scores:
+        """The scores of some items."""
+        if self._whole is not None:
+            return self._whole[indexes]
+        known = indexes < self._n_known
+        found = self._combined.at(np.where(known, indexes, 0))
+        found[~known] = self._lent[indexes[~known] - self._n_known]
+        return found
 
-        # Of many that are allowed, the best are looked up one by one rather than all beforehand.
-        positions = self.positions
-        for index, score in one_by_one(best, first if few else 2 * first + SEEN_AMONG_BEST):
-            if few or allowed[positions[index]]:
-                yield index, score
+    def in_order(self, allowed: Mask, minimum: float, first: int) -> Iterator[Ranked]:
+        """Allowed items in parts, the best first, of equals the one with the lower id first.
 
-    def unlike(self, ranked: Iterator[tuple[int, float]], diversity: float) -> Iterator[tuple[int, float]]:
-        """The same, of which the best come so that each is unlike those before it."""
+        `first` are wanted at once; further ones are only looked for as they are asked for.
+        """
+        best = self._best_of(allowed, least_score(minimum))
+        n, done = max(1, first), 0
+        while True:
+            indexes, scores, is_whole = best(n)
+            if len(indexes) > done:
+                yield indexes[done:], scores[done:]
+            if is_whole:
+                return
+            n, done = 4 * max(n, len(indexes)), len(indexes)
+
+    def _best_of(self, allowed: Mask, least: np.float32) -> Best:
+        """The best of the allowed items from a score on."""
+        if np.count_nonzero(allowed) < FEW_ALLOWED * len(allowed):
+            return self._best_among(allowed, least)
+        if self._whole is not None:
+            return self._best_of_whole(self._whole, allowed, least)
+        items, scores = self._combined.items, self._combined.scores
+        if len(self._lent):
+            items = np.concatenate([items, np.arange(len(self._lent)) + self._n_known])
+            scores = np.concatenate([scores, self._lent])
+        passing = np.flatnonzero(scores >= least)
+        passing = passing[allowed[self.positions(items[passing])]]
+        return self._best_with_ground(items[passing], scores[passing], allowed, least)
+
+    def _best_among(self, allowed: Mask, least: np.float32) -> Best:
+        """The best of few allowed items."""
+        known = self._indexes[np.flatnonzero(allowed[: len(self._indexes)])]
+        came = np.flatnonzero(allowed[self._came]) + self._n_known
+        indexes = np.concatenate([known[known >= 0], came])
+        scores = self.at(indexes)
+        passing = np.flatnonzero(scores >= least)
+        indexes, scores = indexes[passing], scores[passing]
+
+        def best(n: int) -> tuple[Indexes, Scores, bool]:
+            found, values = _ordered(indexes, scores, n)
+            return found, values, len(found) == len(indexes)
+
+        return best
+
+    def _best_of_whole(self, whole: Scores, allowed: Mask, least: np.float32) -> Best:
+        """The best of all items, each of which has its score."""
+
+        def best(n: int) -> tuple[Indexes, Scores, bool]:
+            size = n + HEAD
+            while True:
+                cut = nth_best(whole, size) if size < len(whole) else least
+                found = np.flatnonzero(whole >= max(cut, least))
+                found = found[allowed[self.positions(found)]]
+                if cut <= least or len(found) >= n:
+                    ranked = _ordered(found, whole[found], n)
+                    return *ranked, bool(cut <= least) and len(ranked[0]) == len(found)
+                size *= 4
+
+        return best
+
+    def _best_with_ground(self, personal: Indexes, scores: Scores, allowed: Mask, least: np.float32) -> Best:
+        """The best of those that the person's own evidence is about, and of the ground."""
+        ground, theirs = self._combined.ground, self._combined.items
+
+        def best(n: int) -> tuple[Indexes, Scores, bool]:
+            size = n + HEAD
+            while True:
+                head = ground.order[:size]
+                is_whole = size >= len(ground.order) or ground.scores[ground.order[size]] < least
+                # What the ground has beyond its head scores no more than that.
+                bound = np.float32(-np.inf) if is_whole else ground.scores[ground.order[size]]
+                head = head[allowed[self._positions[head]]]
+                head = head[~_contains(theirs, head)]
+                values = ground.scores[head]
+                passing = values >= least
+                found = np.concatenate([personal, head[passing]])
+                values = np.concatenate([scores, values[passing]])
+                sure = values > bound
+                if is_whole or np.count_nonzero(sure) >= n:
+                    ranked = _ordered(found[sure], values[sure], n)
+                    return *ranked, is_whole and len(ranked[0]) == len(found)
+                size *= 4
+
+        return best
+
+    def unlike(self, ranked: Iterator[Ranked], diversity: float, first: int) -> Iterator[Ranked]:
+        """The same, of which the best come so that each is unlike those before it, `first` in a part."""
         if not diversity or self.similarities is None:
             yield from ranked
             return
-        looked_at = [pair for pair, _ in zip(ranked, range(LOOKED_AT), strict=False)]
-        alike = likeness(self.similarities, np.array([index for index, _ in looked_at], dtype=np.int64))
-        scores = np.array([score for _, score in looked_at], dtype=np.float32)
-        for place in diverse_order(scores, alike, diversity):
-            yield looked_at[place]
+        looked_at: list[Ranked] = []
+        count = 0
+        for part in ranked:
+            looked_at.append(part)
+            count += len(part[0])
+            if count >= LOOKED_AT:
+                break
+        if not looked_at:
+            return
+        indexes, scores = (np.concatenate(side) for side in zip(*looked_at, strict=True))
+        alike = likeness(self.similarities, indexes[:LOOKED_AT])
+        order = diverse_order(scores[:LOOKED_AT], alike, diversity)
+        while places := list(islice(order, first)):
+            yield indexes[places], scores[places]
+        yield indexes[LOOKED_AT:], scores[LOOKED_AT:]
         yield from ranked
 
-    def pick(self, index: int, score: float) -> Pick:
-        return Pick(int(self.positions[index]), score, self._sources[index], by_models=True)
-
-    def _tell(self, indexes: NDArray[np.int64]) -> None:
-        """Find out what carried these items; what none of the models knows is told by what it is like."""
+    def sources(self, indexes: Indexes) -> list[str]:
+        """What carried items; what none of the models knows is told by what it is like."""
         known = indexes[indexes < self._n_known]
         shares: dict[str, NDArray[np.float32]] = {}
         for source, weight, scores in self._parts:
             share = weight * score_at(scores, known)
             shares[source] = shares[source] + share if source in shares else share
-        self._sources |= dict.fromkeys(indexes.tolist(), "content")
-        self._sources |= dict(zip(known.tolist(), carriers(shares, len(known)), strict=True))
+        told = iter(carriers(shares, len(known)))
+        return [next(told) if is_known else "content" for is_known in (indexes < self._n_known).tolist()]
 
     def score_of(self, position: int) -> float:
         """The score of an item of the catalogue, 0 where no model knows it."""
-        found = np.flatnonzero(self.positions == position)
-        return float(self.values[found[0]]) if len(found) else 0.0
+        index = int(self._indexes[position]) if position < len(self._indexes) else -1
+        if index < 0:
+            came = np.flatnonzero(self._came == position)
+            index = int(came[0]) + self._n_known if len(came) else -1
+        return float(self.at(np.array([index]))[0]) if index >= 0 else 0.0
+
+
+def _ordered(indexes: Indexes, scores: Scores, n: int) -> Ranked:
+    """The best `n` and what scores as much as the last of them, in order; of equals the lower index first."""
+    if n < len(scores):
+        chosen = np.flatnonzero(scores >= np.partition(scores, len(scores) - n)[len(scores) - n])
+        indexes, scores = indexes[chosen], scores[chosen]
+    order = np.lexsort((indexes, -scores))
+    return indexes[order], scores[order]
+
+
+def _told_of(scored: Scored, indexes: Indexes, places: Indexes) -> list[str]:
+    return scored.sources(indexes[places])
+
+
+def _contains(sorted_items: NDArray[np.integer], items: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which of the items are among the others."""
+    if not len(sorted_items):
+        return np.zeros(len(items), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(sorted_items, items), len(sorted_items) - 1)
+    return np.asarray(sorted_items[places] == items)
 
 
 class Picking:
@@ -153,9 +277,8 @@ class Picking:
         self._pins = pins
         self._n = n
         self._picks: list[Pick] = []
-        self._taken = {pin.position for pin in pins.values()}
-        for position in self._taken:
-            rules.caps.count(rules.groups_of(position))
+        for pin in pins.values():
+            rules.caps.count(rules.groups_of(pin.position))
 
     @property
     def missing(self) -> int:
@@ -177,12 +300,12 @@ class Picking:
     ) -> None:
         """What rules say is bought with the items of the list, by `strengths` `(n,)`, the strongest first."""
         if self.missing > 0:
+            self._forbid_taken(allowed)
             found = np.flatnonzero(allowed[positions] & (strengths > 0))
             values = self._rules.boosted(strengths[found], positions[found])
             order = np.argsort(-values, kind="stable")
-            ranked = zip(positions[found[order]].tolist(), values[order].tolist(), strict=True)
-            picks = (Pick(at, score, "bought_together") for at, score in ranked if score >= minimum)
-            self._take(picks, allowed)
+            order = order[values[order] >= minimum]
+            self._take(positions[found[order]], values[order], "bought_together")
 
     def from_models(
         self,
@@ -193,12 +316,20 @@ class Picking:
         sources: Collection[str] | None = None,
     ) -> None:
         """The best items for which any model has evidence, of the given sources."""
-        if self.missing > 0:
-            first = max(LOOKED_AT, self.missing) if diversity else self.missing
-            ranked = scored.unlike(scored.in_order(allowed, minimum, first), diversity)
-            picks = (scored.pick(index, score) for index, score in ranked)
-            # An item that inherits its place has another source than the families that were asked.
-            self._take((pick for pick in picks if sources is None or pick.source in sources), allowed)
+        if self.missing <= 0:
+            return
+        first = max(LOOKED_AT, self.missing) if diversity else self.missing
+        self._forbid_taken(allowed)
+        ranked = scored.in_order(allowed, minimum, first)
+        for indexes, scores in scored.unlike(ranked, diversity, self.missing):
+            if sources is not None:
+                # An item that inherits its place has another source than the families that were asked.
+                wanted = [source in sources for source in scored.sources(indexes)]
+                indexes, scores = indexes[wanted], scores[wanted]
+            tell = partial(_told_of, scored, indexes)
+            self._take(scored.positions(indexes), scores, tell)
+            if self.missing <= 0:
+                return
 
     def fill(self, connection: Connection, allowed: Mask, sources: Collection[str] | None = None) -> None:
         """What is popular, then what is new, where the models had too little to say.
@@ -210,53 +341,89 @@ class Picking:
         for source, family, scores_of in _OF_NOBODY:
             if self.missing <= 0 or source not in wanted:
                 continue
+            self._forbid_taken(allowed)
             ranked = None if model is None else model.ranked(family, self._live.catalogue)
             if ranked is not None:
-                self._take(_allowed_of(source, *ranked, allowed), allowed)
+                self._take_allowed(source, *ranked, allowed)
             else:
                 scores = self._rules.boosted(scores_of(connection, self._live)[: len(allowed)])
                 self._fill_by(source, scores, allowed)
         if self.missing > 0 and "latest" in wanted:
-            latest = one_by_one(self._newest(allowed), self.missing)
-            self._take((Pick(position, 0.0, "latest") for position in latest), allowed)
+            self._forbid_taken(allowed)
+            self._take_latest(allowed)
 
-    def _newest(self, allowed: Mask) -> Callable[[int], list[int]]:
-        """The `n` newest; where value moves items, by 1 / place so that it counts as it does for scores."""
+    def _take_allowed(self, source: str, positions: Indexes, scores: Scores, allowed: Mask) -> None:
+        """The allowed ones of items that are in order."""
+        first, size = 0, 64
+        while first < len(positions) and self.missing > 0:
+            part = np.flatnonzero(allowed[positions[first : first + size]]) + first
+            self._take(positions[part], scores[part], source)
+            first, size = first + size, 4 * size
+
+    def _take_latest(self, allowed: Mask) -> None:
+        """The newest; where value moves items, by 1 / place so that it counts as it does for scores."""
         catalogue, moves = self._live.catalogue, self._rules.moves
-        if moves is None:
-            return lambda n: catalogue.newest(allowed, n)
-        scores = (catalogue.newness(allowed) * moves[: len(allowed)]).astype(np.float32)
-        return lambda n: [position for position, _ in catalogue.best(scores, allowed, n)]
+        scores = None
+        if moves is not None:
+            scores = (catalogue.newness(allowed) * moves[: len(allowed)]).astype(np.float32)
+
+        def newest(n: int) -> list[int]:
+            if scores is None:
+                return catalogue.newest(allowed, n)
+            return [position for position, _ in catalogue.best(scores, allowed, n)]
+
+        for part in in_parts(newest, self.missing):
+            positions = np.array(part, dtype=np.int64)
+            self._take(positions, np.zeros(len(part), dtype=np.float32), "latest")
+            if self.missing <= 0:
+                return
 
     def _fill_by(self, source: str, scores: Scores, allowed: Mask) -> None:
         free = allowed[: len(scores)]
-        ranked = one_by_one(lambda n: self._live.catalogue.best(scores, free, n), self.missing)
-        self._take((Pick(position, score, source) for position, score in ranked), allowed)
-
-    def _take(self, ranked: Iterator[Pick], allowed: Mask) -> None:
-        """The first ones for which there is room; they are allowed no more."""
-        caps, taken = self._rules.caps, []
-        for pick in ranked:
-            groups = self._rules.groups_of(pick.position)
-            if pick.position in self._taken or not caps.have_room(groups):
-                continue
-            caps.count(groups)
-            self._taken.add(pick.position)
-            taken.append(pick.position)
-            self._picks.append(pick)
+        for part in in_parts(lambda n: self._live.catalogue.best(scores, free, n), self.missing):
+            positions = np.array([position for position, _ in part], dtype=np.int64)
+            self._take(positions, scores[positions], source)
             if self.missing <= 0:
+                return
+
+    def _forbid_taken(self, allowed: Mask) -> None:
+        """Allow no item that has its place."""
+        taken = [pick.position for pick in (*self._pins.values(), *self._picks)]
+        if taken:
+            allowed[taken] = False
+
+    def _take(
+        self,
+        positions: Indexes,
+        scores: Scores,
+        tell: str | Callable[[Indexes], list[str]],
+    ) -> None:
+        """The first ones of items, the best first, for which there is room.
+
+        `tell` is their source, or a function from places among them to sources.
+        """
+        places = self._with_room(positions)
+        if not len(places):
+            return
+        by_models = not isinstance(tell, str)
+        sources = [tell] * len(places) if isinstance(tell, str) else tell(places)
+        chosen = zip(positions[places].tolist(), scores[places].tolist(), sources, strict=True)
+        self._picks += [Pick(position, score, source, by_models) for position, score, source in chosen]
+
+    def _with_room(self, positions: Indexes) -> Indexes:
+        """Places of the first ones for which there is room."""
+        caps = self._rules.caps
+        if not caps.any:
+            return np.arange(max(0, min(self.missing, len(positions))))
+        places: list[int] = []
+        for place, position in enumerate(positions.tolist()):
+            if len(places) >= self.missing:
                 break
-        allowed[taken] = False
-
-
-def _allowed_of(source: str, positions: NDArray[np.int64], scores: Scores, allowed: Mask) -> Iterator[Pick]:
-    """The allowed ones of items that are in order."""
-    first, size = 0, 64
-    while first < len(positions):
-        part = slice(first, first + size)
-        for at in np.flatnonzero(allowed[positions[part]]).tolist():
-            yield Pick(int(positions[first + at]), float(scores[first + at]), source)
-        first, size = first + size, 4 * size
+            groups = self._rules.groups_of(position)
+            if caps.have_room(groups):
+                caps.count(groups)
+                places.append(place)
+        return np.array(places, dtype=np.int64)
 
 
 def least_score(minimum: float) -> np.float32:
@@ -268,12 +435,12 @@ def least_score(minimum: float) -> np.float32:
     return least if float(least) >= minimum else np.nextafter(least, np.float32(np.inf))
 
 
-def one_by_one(first_of: Callable[[int], list[Entry]], first: int) -> Iterator[Entry]:
+def in_parts(first_of: Callable[[int], list[Entry]], first: int) -> Iterator[list[Entry]]:
     """Entries in order, from a function that answers the first `n` of them; more only as they are needed."""
     n, done = first, 0
     while True:
         found = first_of(n)
-        yield from found[done:]
+        yield found[done:]
         if len(found) < n:
             return
         n, done = 4 * n, len(found)

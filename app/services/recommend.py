@@ -10,7 +10,6 @@ from sqlalchemy import Connection
 from app.core.clock import now_ms, rfc3339
 from app.core.telemetry import RECOMMENDED
 from app.db.bulk import keys_by_external_id
-from app.db.queries.corrections import corrected_items_of
 from app.db.queries.interactions import items_of_user
 from app.db.queries.items import items_by_key
 from app.db.tables import items
@@ -48,11 +47,11 @@ def recommend(
     """
     wanted = ShopRules.of(request, at)
     now = now_ms()
-    seen = live.catalogue.refresh(connection)
     model = live.current
     events = read_events(
         connection, request.user_id, request.session, request.item_ids, now, _uses_ties(model)
     )
+    seen = live.catalogue.refresh(connection, events.items_revision)
     may_repeat = model is not None and model.version.blends.may_repeat
     exclude_seen = not may_repeat if request.exclude_seen is None else request.exclude_seen
     left_out = [] if request.exclude_seen is False else _left_out(connection, events, exclude_seen, now)
@@ -63,11 +62,11 @@ def recommend(
         page.leave_out(may_come)
     rules = AppliedRules(connection, live.catalogue, wanted, seen, now)
     warnings += rules.warnings
-    if request.user_id is not None:
-        _leave_out(live, may_come, corrected_items_of(connection, request.user_id, exclude_seen))
+    if events.person is not None:
+        _leave_out(live, may_come, events.person.left_out(exclude_seen))
     may_be_pinned = rules.only_passing(may_come)
     _leave_out(live, may_come, left_out)
-    if request.user_id is not None and not events.known and not events.item_keys:
+    if events.is_unknown_user and not events.item_keys:
         warnings.append(UNKNOWN_USER)
     if request.user_id is None and request.session is not None and not events.item_keys:
         warnings.append(UNKNOWN_SESSION)
@@ -140,12 +139,13 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
         history = history_of(events, model)
         blends = model.version.blends
         blend = model.version.blend_for(history, not blends.may_repeat, request.user_id is None)
-        combined = model.version.cold.lend(blend.combine(model.family_scores(history, blend)))
-        came, lent = model.arrivals.lend(combined)
-        inherited = dict(zip(came.tolist(), lent[0].tolist(), strict=True))
+        combined = model.combined(blend, model.family_scores(history, blend))
+        came, lent = model.arrivals.lend(combined.at)
+        inherited = dict(zip(came.tolist(), lent.tolist(), strict=True))
         places = live.catalogue.positions_of(np.array(list(keys.values()), dtype=np.int64))
-        for item_id, index, place in zip(keys, of_model, places.tolist(), strict=True):
-            scores[item_id] = float(combined[0, index]) if index >= 0 else inherited.get(place, 0.0)
+        found = combined.at(np.maximum(of_model, 0)).tolist()
+        for item_id, index, place, score in zip(keys, of_model, places.tolist(), found, strict=True):
+            scores[item_id] = score if index >= 0 else inherited.get(place, 0.0)
     ranked = sorted(scores, key=lambda item_id: (-scores[item_id], item_id))
     return {
         "model_version": model.name if model else None,

@@ -48,12 +48,12 @@ def similar_items(
     positions = model.positions(live.catalogue)
     if by != "behaviour":
         # What came after the training is as similar as what it is described like, the item itself among it.
-        with_itself, index = scores.copy(), model.indexes_of(np.array([row.id]))
-        with_itself[:, index[index >= 0]] = scores.max(initial=0.0)
-        came, lent = model.arrivals.lend(with_itself)
+        with_itself, index = scores[0].copy(), model.indexes_of(np.array([row.id]))
+        with_itself[index[index >= 0]] = scores.max(initial=0.0)
+        came, lent = model.arrivals.lend(with_itself.__getitem__)
         inside = came < len(allowed)
         positions = np.concatenate([positions, came[inside]])
-        scores = np.hstack([scores, lent[:, inside]])
+        scores = np.hstack([scores, lent[None, inside]])
     chosen, best = top_k(scores, n, allowed[positions] & (scores[0] > 0))
     picked = [
         (live.catalogue.external_ids[positions[index]], float(score))

@@ -79,7 +79,7 @@ def about_items(
         rows = items_by_key(connection, events.item_keys[:_MOST_NEW])
         vectors = content.vectorise(item_table([rows[key] for key in sorted(rows)]))
         blend = Blend({"content": 1.0})
-        scores = {"content": normalise(content.similar(vectors).sum(axis=0, keepdims=True))}
+        scores = {"content": Evidence.of(normalise(content.similar(vectors).sum(axis=0, keepdims=True)))}
     rules = version.analytics.rules
     together = None
     if rules is not None and history.matrix.nnz and (sources is None or "bought_together" in sources):

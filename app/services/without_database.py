@@ -178,7 +178,7 @@ class _Away:
         return events
 
     def _cart(self, request: RecommendationRequest, given: dict[str, int], now: int) -> Events:
-        events = Events(known=False)
+        events = Events()
         for item_id in request.item_ids:
             if item_id in given:
                 events.add(int(self._live.catalogue.keys[given[item_id]]), "add_to_cart", now)

@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from app.core.events import DEFAULT_WEIGHTS
-from app.db.queries.corrections import corrected_items_of
+from app.db.queries.persons import person_of
 from app.db.session import Database
 from app.schemas.corrections import Correction
 from app.training.progress import Progress
@@ -236,7 +236,7 @@ def test_who_is_not_interested_need_not_be_known(client: TestClient, database_ur
             ("bo", True, ["cup", "tea"]),
             ("nobody", True, []),
         ):
-            found = corrected_items_of(connection, user, exclude_seen)
+            found = person_of(connection, user, 1).left_out(exclude_seen)
             assert sorted(found) == sorted(keys[name] for name in wanted), (user, exclude_seen)
     database.close()
 

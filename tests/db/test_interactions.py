@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from app.db.queries import interactions as queries
 from app.db.queries.identities import event_codes, item_keys, session_keys, user_keys
+from app.db.queries.persons import person_of
 from app.db.session import Database
 from app.db.tables import interactions
 
@@ -105,12 +106,12 @@ def test_the_latest_come_first(database: Database, log: Log) -> None:
     store(database, [log.row(10, item=None, event="search", at=99), log.row(11, at=99, other=True)])
     store(database, [log.row(12, at=50, session=True)])
     with database.read() as connection:
-        found = queries.recent_of_user(connection, log.user, 100)
+        found = person_of(connection, "u", 100).events
         assert [row[2] for row in found] == [4.0, 2.0, 0.0, 3.0, 1.0, 5.0]
         assert [row[4] for row in found] == sorted(times, reverse=True)
         assert {row[:2] for row in found} == {(log.items["a"], "view_item")}
-        assert queries.recent_of_user(connection, log.user, 3) == found[:3]
-        assert queries.recent_of_user(connection, 10**9, 3) == []
+        assert person_of(connection, "u", 3).events == found[:3]
+        assert person_of(connection, "nobody", 3).events == []
         assert [row[-1] for row in queries.recent_of_session(connection, "s", 5)] == [50]
         assert queries.recent_of_session(connection, "unknown", 5) == []
 

@@ -10,7 +10,7 @@ import pytest
 from app.learning.analytics import AnalyticsConfig, fit_analytics
 from app.learning.artifacts import read_version, write_version
 from app.learning.preferences import RatingScale, dataset_histories, rating_scale
-from app.learning.ranking.blend import Blend, Blends
+from app.learning.ranking.blend import Blend, Blends, normalised
 from app.learning.ranking.cold_items import ColdItems
 from app.learning.ratings.base import dataset_ratings
 from app.learning.ratings.biased_factorization import BiasedFactorizationConfig, fit_biased_factorization
@@ -81,7 +81,10 @@ def test_a_stored_version_scores_the_same(version: ModelVersion, rated: World, t
     again = stored(version, tmp_path)
     histories = dataset_histories(rated.dataset)
     blend = version.blends.usual
-    before, after = (one.family_scores(histories, blend) for one in (version, again))
+    before, after = (
+        {name: normalised(one.recommenders[name], histories) for name in blend.weights}
+        for one in (version, again)
+    )
     assert again.blends == version.blends
     assert before.keys() == after.keys() == version.recommenders.keys()
     assert {"popularity", "item_neighbours", "content"} <= before.keys()
@@ -154,7 +157,7 @@ def test_no_events_are_an_empty_history(version: ModelVersion) -> None:
     found = version.histories_of(none, none, [], nothing, nothing, nothing, 1)
     assert found.matrix.nnz == 0
     blend = version.blend_for(found, exclude_seen=True)
-    scores = blend.combine(version.family_scores(found, blend))
+    scores = blend.score(version.recommenders, found)
     assert scores.shape == (1, 16)
     assert np.isfinite(scores).all()
 

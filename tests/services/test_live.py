@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +11,12 @@ from app.db.queries import models
 from app.db.session import Database
 from app.learning.artifacts import list_versions
 from app.learning.dataset import Histories
-from app.learning.ranking.blend import Blend
+from app.learning.ranking.blend import Blend, normalised
+from app.learning.recommenders.base import Recommender, Scores
+from app.learning.recommenders.evidence import Evidence
 from app.learning.recommenders.sparse import empty_history
-from app.learning.version import ModelVersion
 from app.schemas.recommendations import RecommendationRequest
+from app.services import live as live_module
 from app.services.histories import single_item_histories
 from app.services.live import ADVICE, Live
 from app.services.models import activate_model
@@ -70,13 +71,14 @@ def test_scores_for_nobody_are_kept_and_asked_for_once(
     model = live.current
     assert model is not None
     asked: list[str] = []
-    real = ModelVersion.family_scores
+    names = {id(one): name for name, one in model.version.recommenders.items()}
+    real = normalised
 
-    def counted(self: ModelVersion, of: Histories, blend: Blend) -> dict[str, Any]:
-        asked.extend(blend.weights)
-        return real(self, of, blend)
+    def counted(one: Recommender, of: Histories) -> Scores | Evidence:
+        asked.append(names[id(one)])
+        return real(one, of)
 
-    monkeypatch.setattr(ModelVersion, "family_scores", counted)
+    monkeypatch.setattr(live_module, "normalised", counted)
     nobody, blend = empty_history(model.version.n_items), model.version.blends.cold
     first = blend.combine(model.family_scores(nobody, blend))
     with database.read() as connection:

@@ -6,7 +6,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    bindparam,
     delete,
     exists,
     func,
@@ -17,9 +16,8 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.prepared import Prepared
 from app.db.rows import AnyRow
-from app.db.tables import corrected_interactions, corrections, event_names, interactions, items, users
+from app.db.tables import corrected_interactions, corrections, event_names, interactions, items
 
 NOT_INTERESTED = "not_interested"
 
@@ -27,26 +25,6 @@ NOT_INTERESTED = "not_interested"
 def taken_out() -> ColumnElement[bool]:
     """Whether a row of `interactions` says nothing of its user's taste."""
     return exists().where(corrected_interactions.c.interaction_id == interactions.c.id)
-
-
-def corrected_items_of(connection: Connection, user_id: str, exclude_seen: bool) -> list[int]:
-    """Keys of the items that a user's recommendations leave out because of corrections.
-
-    Always what the user is not interested in; with `exclude_seen` all that was corrected, for events that
-    are taken out of taste still tell what the user has seen.
-    """
-    left_out = _CORRECTED_ITEMS if exclude_seen else _UNWANTED_ITEMS
-    return [key for (key,) in left_out.rows(connection, user_id=user_id)]
-
-
-_OF_USER = (
-    select(corrections.c.item_id)
-    .join(users, users.c.id == corrections.c.user_id)
-    .where(users.c.external_id == bindparam("user_id"))
-    .distinct()
-)
-_CORRECTED_ITEMS = Prepared(_OF_USER)
-_UNWANTED_ITEMS = Prepared(_OF_USER.where(corrections.c.kind == NOT_INTERESTED))
 
 
 def matching_interactions(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Select, and_, bindparam, case, func, select, tuple_
+from sqlalchemy import Connection, Integer, Select, bindparam, case, func, select, tuple_
 
 from app.core.events import CONTACT
 from app.db.bulk import insert_rows, is_sqlite
@@ -78,45 +78,36 @@ def event_key_exists(connection: Connection, event_key: bytes) -> bool:
     return connection.execute(found).first() is not None
 
 
-def recent_of_user(connection: Connection, user_key: int, limit: int) -> list[tuple[Any, ...]]:
-    """A user's latest events on items, newest first: item_id, name, value, quantity, occurred_at.
-
-    Without those that a correction takes out of taste.
-    """
-    return _RECENT_OF_USER.rows(connection, user=user_key, most=limit)
-
-
 def recent_of_session(
     connection: Connection, external_id: str, limit: int, but_not_of: int | None = None
 ) -> list[tuple[Any, ...]]:
-    """The same for a session; `but_not_of` leaves out the events of a user who is asked about besides."""
+    """A session's latest events on items, newest first: item_id, name, value, quantity, occurred_at.
+
+    Without those that a correction takes out of taste; `but_not_of` leaves out the events of a user who is
+    asked about besides.
+    """
     nobody = -1 if but_not_of is None else but_not_of
     return _RECENT_OF_SESSION.rows(connection, session=external_id, user=nobody, most=limit)
 
 
-def _recent(whose: ColumnElement[bool]) -> Prepared:
-    return Prepared(
-        select(
-            interactions.c.item_id,
-            event_names.c.name,
-            interactions.c.value,
-            interactions.c.quantity,
-            interactions.c.occurred_at,
-        )
-        .join(event_names, event_names.c.id == interactions.c.event)
-        .where(whose, interactions.c.item_id.is_not(None), ~taken_out())
-        .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
-        .limit(bindparam("most", type_=Integer))
+_RECENT_OF_SESSION = Prepared(
+    select(
+        interactions.c.item_id,
+        event_names.c.name,
+        interactions.c.value,
+        interactions.c.quantity,
+        interactions.c.occurred_at,
     )
-
-
-_RECENT_OF_USER = _recent(interactions.c.user_id == bindparam("user"))
-_RECENT_OF_SESSION = _recent(
-    and_(
+    .join(event_names, event_names.c.id == interactions.c.event)
+    .where(
         interactions.c.session_id
         == select(sessions.c.id).where(sessions.c.external_id == bindparam("session")).scalar_subquery(),
         interactions.c.user_id.is_distinct_from(bindparam("user")),
+        interactions.c.item_id.is_not(None),
+        ~taken_out(),
     )
+    .order_by(interactions.c.occurred_at.desc(), interactions.c.id.desc())
+    .limit(bindparam("most", type_=Integer))
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from app.db.bulk import insert_rows
 from app.db.queries.revisions import hold_revision, next_revision
@@ -33,6 +33,9 @@ _WRITTEN = ("external_id", *FIELDS, "created_at", "updated_at", "revision")
 _ON_CONFLICT = "(external_id) DO UPDATE SET deleted_at = NULL, " + ", ".join(
     f"{name} = excluded.{name}" for name in (*FIELDS, "updated_at", "revision")
 )
+_AT_ONCE = 10_000
+"""Rows that are read in one statement."""
+_HIGHEST = 2**63 - 1
 _SERVED = (
     items.c.id,
     items.c.external_id,
@@ -107,15 +110,28 @@ def items_by_key(connection: Connection, keys: list[int]) -> dict[int, AnyRow]:
 
 
 def served_columns(connection: Connection, after_revision: int) -> Iterator[AnyRow]:
-    """What serving keeps of each item changed since a revision, deleted ones included, in order of key."""
-    # SQLite would go through all items in order of their keys rather than sort the few that changed.
-    order = items.c.id if after_revision < 0 else items.c.id + 0
-    statement = select(*_SERVED).where(items.c.revision > after_revision).order_by(order)
-    yield from connection.execute(statement, execution_options={"yield_per": 10_000})
+    """What serving keeps of each item changed since a revision, deleted ones included, as they changed.
+
+    What changes while they are read comes again at the end, for revisions commit in order.
+    """
+    revision, key = after_revision, _HIGHEST
+    while True:
+        beyond = or_(items.c.revision > revision, and_(items.c.revision == revision, items.c.id > key))
+        statement = (
+            select(*_SERVED)
+            .where(items.c.revision >= revision, beyond)
+            .order_by(items.c.revision, items.c.id)
+            .limit(_AT_ONCE)
+        )
+        rows = connection.execute(statement).all()
+        yield from rows
+        if len(rows) < _AT_ONCE:
+            return
+        revision, key = rows[-1].revision, rows[-1].id
 
 
 def changed_fields(connection: Connection, names: list[str], after_revision: int) -> Iterator[AnyRow]:
     """Key and some columns of each item changed since a revision, but for deleted ones."""
     chosen = (items.c.id, *(items.c[name] for name in names))
     statement = select(*chosen).where(items.c.revision > after_revision, items.c.deleted_at.is_(None))
-    yield from connection.execute(statement, execution_options={"yield_per": 10_000})
+    yield from connection.execute(statement)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from app.learning.dataset import Histories
 from app.learning.recommenders.base import Recommender, Scores
-from app.learning.recommenders.evidence import Evidence, Selective
+from app.learning.recommenders.evidence import Evidence, Part, Selective
+from app.learning.recommenders.popularity import ItemScores
 from app.learning.recommenders.registry import family_of
 
 
@@ -32,10 +33,18 @@ def normalise(scores: Scores) -> Scores:
 
 
 def normalised(model: Recommender, histories: Histories) -> Scores | Evidence:
-    """A model's normalised scores, `(n_batch, n_items)`; of one history the evidence, where that is less."""
-    if len(histories) != 1 or not isinstance(model, Selective):
+    """A model's normalised scores: of one history the evidence, unless everybody is told the same.
+
+    Else, or of several histories, the scores of all items, `(n_batch, n_items)`.
+    """
+    if len(histories) != 1 or isinstance(model, ItemScores):
         return normalise(model.score(histories))
-    found = model.evidence(histories)
+    if isinstance(model, Selective):
+        return _normalised(model.evidence(histories))
+    return _normalised(Evidence.of(model.score(histories)))
+
+
+def _normalised(found: Evidence) -> Evidence:
     return replace(found, scores=normalise(found.scores[None, :])[0])
 
 
@@ -60,6 +69,18 @@ class Blend:
     def score(self, models: Mapping[str, Recommender], histories: Histories) -> Scores:
         """Scores of all items, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""
         return self.combine({name: normalised(models[name], histories) for name in self.weights})
+
+    def personal(self, scores: Mapping[str, Scores | Evidence]) -> list[Part]:
+        """The weighted evidence among normalised scores of one history."""
+        given = [(np.float32(weight), scores[name]) for name, weight in self.weights.items()]
+        return [(one.items, weight * one.scores) for weight, one in given if isinstance(one, Evidence)]
+
+    def impersonal(self, scores: Mapping[str, Scores | Evidence]) -> "Blend":
+        """The families alone that say the same to everybody, at the weights that they have here."""
+        same = {
+            name: weight for name, weight in self.weights.items() if not isinstance(scores[name], Evidence)
+        }
+        return Blend(same)
 
     def combine(self, scores: Mapping[str, Scores | Evidence]) -> Scores:
         """Weighted sum of normalised scores, `(n_batch, n_items)`. Raises `KeyError` for a missing family."""

@@ -11,6 +11,11 @@ class Caps:
         self._at_most = at_most
         self._counts: list[Counter[int]] = [Counter() for _ in at_most]
 
+    @property
+    def any(self) -> bool:
+        """Whether there is a cap at all."""
+        return bool(self._at_most)
+
     def have_room(self, groups: Sequence[Sequence[int]]) -> bool:
         """Whether an item, given by its groups for each cap, still fits."""
         return all(

@@ -1,6 +1,7 @@
 """Scores for items that nobody has chosen yet: what the items score that are described alike."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.recommenders.base import Arrays, Scores
+from app.learning.recommenders.evidence import Evidence, gather
 from app.learning.recommenders.similarity import strongest
-from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, empty, entry_rows
+from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, empty, entry_rows, narrow
 
 PARENTS = 20
 """Items from which one takes its score."""
@@ -31,6 +33,8 @@ class ColdItems:
     """Shares of the items they are like, `(n_cold, n_items)`; rows sum to how alike they are: below 1."""
     factor: float
     """By which the mean is multiplied: how far a new item is trusted."""
+    stored_heirs: csr_array | None = None
+    """`heirs`, where it was stored with the version; releases before did not."""
 
     @classmethod
     def of(cls, similarities: csr_array, chosen: NDArray[np.bool_], factor: float) -> Self:
@@ -52,23 +56,53 @@ class ColdItems:
     def with_factor(self, factor: float) -> Self:
         return replace(self, factor=factor)
 
+    @cached_property
+    def heirs(self) -> csr_array:
+        """`parents` by parent, `(n_items, n_cold)`."""
+        return narrow(csr_array(self.parents.T)) if self.stored_heirs is None else self.stored_heirs
+
+    @cached_property
+    def rows(self) -> NDArray[np.int32]:
+        """The row of each item among the cold ones, `(n_items,)`; -1 for others."""
+        rows = np.full(self.parents.shape[1], -1, dtype=np.int32)
+        rows[self.items] = np.arange(len(self.items), dtype=np.int32)
+        return rows
+
+    @cached_property
+    def _are_parents(self) -> NDArray[np.bool_]:
+        return np.asarray(np.diff(self.heirs.indptr) > 0)
+
     def lend(self, scores: Scores) -> Scores:
         """`scores`, `(n_batch, n_items)`, in which cold items have at least what they inherit; in place."""
         if len(self.items) and self.factor > 0:
-            inherited = self.factor * inherit(scores, self.parents)
-            scores[:, self.items] = np.maximum(scores[:, self.items], inherited)
+            scores[:, self.items] = np.maximum(scores[:, self.items], self.inherited(scores))
         return scores
+
+    def inherited(self, scores: Scores) -> Scores:
+        """What the cold items inherit, `(n_batch, n_cold)`."""
+        return np.asarray(self.factor * inherit(scores, self.parents), dtype=np.float32)
+
+    def inherited_of(self, changes: Evidence) -> Evidence:
+        """What they inherit more, by their row, where some items score more than nothing by so much more."""
+        if not len(self.items) or self.factor <= 0:
+            return Evidence(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), len(self.items))
+        lending = np.flatnonzero(self._are_parents[changes.items] & (changes.scores != 0))
+        changes = Evidence(changes.items[lending], changes.scores[lending], changes.n_items)
+        found = gather(changes, self.heirs)
+        return replace(found, scores=np.float32(self.factor) * found.scores)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return {
             "items": self.items,
             "factor": np.array(self.factor),
             **csr_to_arrays("parents", self.parents),
+            **csr_to_arrays("heirs", self.heirs),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        return cls(arrays["items"], csr_from_arrays("parents", arrays), float(arrays["factor"]))
+        heirs = csr_from_arrays("heirs", arrays) if "heirs_data" in arrays else None
+        return cls(arrays["items"], csr_from_arrays("parents", arrays), float(arrays["factor"]), heirs)
 
 
 def parents(similarities: csr_array, chosen: NDArray[np.bool_]) -> csr_array:

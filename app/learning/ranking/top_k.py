@@ -43,7 +43,7 @@ def _best(values: Scores, n: int) -> NDArray[np.int64]:
     """Positions of the best `n` of one row, in order."""
     if np.isnan(values).any():
         values = np.where(np.isnan(values), np.float32(-np.inf), values)
-    cut = _nth_best(values, n) if n < len(values) else np.float32(-np.inf)
+    cut = nth_best(values, n) if n < len(values) else np.float32(-np.inf)
     above = np.flatnonzero(values > cut)
     if cut > -np.inf:
         # Only as many of the equal ones as there is room for: whole catalogues score the same 0.
@@ -52,7 +52,8 @@ def _best(values: Scores, n: int) -> NDArray[np.int64]:
     return above[np.argsort(-values[above], kind="stable")]
 
 
-def _nth_best(values: Scores, n: int) -> np.float32:
+def nth_best(values: Scores, n: int) -> np.float32:
+    """The `n`-th best of some scores, of which there are more; none of them NaN."""
     groups = len(values) // _GROUP
     if groups >= _MANY * n:
         # `n` groups have a best that is not below the n-th of these: neither is the n-th best of all.

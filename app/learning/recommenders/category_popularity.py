@@ -1,7 +1,7 @@
 """What is popular in the categories that somebody turns to."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,12 @@ from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
 from app.learning.recommenders.evidence import Evidence, Selective, gather
 from app.learning.recommenders.popularity import item_interest
+from app.learning.recommenders.similarity import strongest
 from app.learning.recommenders.sparse import aged, csr_from_arrays, csr_to_arrays, narrow, spread
 from app.learning.recommenders.text import category_terms
+
+BEST: Final = 1_000
+"""Items of a category that are told: of those beyond, a request would read tens of thousands in vain."""
 
 
 class CategoryPopularityConfig(Config):
@@ -31,7 +35,7 @@ class CategoryPopularity(Selective):
     categories: csr_array
     """`(n_items, n_categories)`: 1 in each category of an item, divided by how much is in it."""
     shares: csr_array
-    """`(n_categories, n_items)`: interest in each item, of the interest in the category's best."""
+    """`(n_categories, n_items)`: interest in each of the best items, of that in the category's best."""
 
     def score(self, histories: Histories) -> Scores:
         turned_to = spread(aged(histories, self.recency), self.categories)
@@ -83,7 +87,7 @@ def fit(config: CategoryPopularityConfig, dataset: Dataset, rng: np.random.Gener
     return CategoryPopularity(
         config.recency,
         narrow(csr_array(coo_array((telling, (item, place)), shape=shape))),
-        narrow(csr_array(coo_array((shares, (place[liked], item[liked])), shape=shape[::-1]))),
+        strongest(csr_array(coo_array((shares, (place[liked], item[liked])), shape=shape[::-1])), BEST),
     )
 
 

@@ -3,9 +3,11 @@
 A catalogue of a million items takes milliseconds to write a score for each, and most of these are 0.
 """
 
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,11 @@ from scipy.sparse import csr_array
 from app.learning.dataset import Histories
 from app.learning.recommenders.base import Scores
 
-_FEW: Final = 1 / 100
-"""Entries for an item of the catalogue, up to which to sort them is quicker than to write to all items."""
+Part = tuple[NDArray[np.integer], NDArray[np.float32]]
+"""Items and what is said of each."""
+_MANY: Final = 1 / 4
+"""Entries for an item of the catalogue, from which to write to all items is quicker than to sort them."""
+_OF_THREAD: Final = threading.local()
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,24 @@ class Evidence:
 
     items: NDArray[np.integer]
     """Of all others the score is 0. Ascending, unless `places` says where each is."""
-    scores: NDArray[np.float32]
+    scores: NDArray[Any]
+    """float32, or float64 on the way to it."""
     n_items: int
     places: NDArray[np.integer] | None = None
     """Where each item of the catalogue stands among `items`, `(n_items,)`; beyond their end: nowhere."""
+
+    @classmethod
+    def of(cls, scores: Scores) -> Self:
+        """From the scores of one row, `(1, n_items)`."""
+        found = np.flatnonzero(scores[0] != 0)  # of numbers, not of truth values, it takes ten times as long
+        return cls(found, scores[0, found], scores.shape[1])
+
+    @property
+    def told(self) -> "Evidence":
+        """The same without scores of 0, ascending."""
+        told = np.flatnonzero(self.scores != 0)
+        told = told[np.argsort(self.items[told], kind="stable")]
+        return Evidence(self.items[told], self.scores[told], self.n_items)
 
     def dense(self) -> Scores:
         """The scores of all items, `(1, n_items)`."""
@@ -56,22 +75,55 @@ class Selective(ABC):
         """The same as `score`, for a batch of one whose items are in ascending order."""
 
 
-def gather(row: csr_array | Evidence, weights: csr_array) -> Evidence:
-    """The product of one sparse row `(1, m)` and a sparse matrix `(m, n_items)`."""
+def gather(row: csr_array | Evidence, weights: csr_array, kind: type[np.floating] = np.float32) -> Evidence:
+    """The product of one sparse row `(1, m)` and a sparse matrix `(m, n_items)`, in numbers of a kind."""
     known, values = (row.items, row.scores) if isinstance(row, Evidence) else (row.indices, row.data)
     starts = weights.indptr[known].astype(np.int64)
     lengths = weights.indptr[known + 1] - starts
     ends = np.cumsum(lengths)
     count = int(ends[-1]) if len(ends) else 0
     places = np.repeat(starts - ends + lengths, lengths) + np.arange(count)
-    parts = (weights.data[places] * np.repeat(values, lengths)).astype(np.float32, copy=False)
-    items, n_items = weights.indices[places], weights.shape[1]
-    if count < _FEW * n_items:
-        items, which = np.unique(items, return_inverse=True)
-        total = np.zeros(len(items), dtype=np.float32)
-        np.add.at(total, which, parts)
-        return Evidence(items, total, n_items)
-    whole = np.zeros(n_items, dtype=np.float32)
-    np.add.at(whole, items, parts)
-    found = np.flatnonzero(whole != 0)  # of numbers, not of truth values, it takes ten times as long
-    return Evidence(found, whole[found], n_items)
+    parts = (weights.data[places] * np.repeat(values, lengths)).astype(kind, copy=False)
+    return summed([(weights.indices[places], parts)], weights.shape[1])
+
+
+def summed(parts: Sequence[Part], n_items: int) -> Evidence:
+    """The sum of what each part says of its items, of which one may be there many times."""
+    if not parts:
+        return Evidence(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), n_items)
+    if sum(len(items) for items, _ in parts) >= _MANY * n_items:
+        whole = np.zeros((1, n_items), dtype=parts[0][1].dtype)
+        for items, scores in parts:
+            np.add.at(whole[0], items, scores)
+        return Evidence.of(whole)
+    total = _row_of_thread(n_items, parts[0][1].dtype)
+    found = np.concatenate([items for items, _ in parts]) if len(parts) > 1 else parts[0][0]
+    total[found] = 0
+    for items, scores in parts:
+        np.add.at(total, items, scores)
+    found = np.sort(found)
+    first = np.ones(len(found), dtype=np.bool_)
+    np.not_equal(found[1:], found[:-1], out=first[1:])
+    found = found[first]
+    return Evidence(found, total[found], n_items)
+
+
+def best(found: Evidence, k: int) -> Evidence:
+    """The `k` largest positive scores; among equals the lower item stays."""
+    scores = found.scores.astype(np.float32, copy=False)
+    chosen = np.flatnonzero(scores > 0)
+    if len(chosen) > k:
+        least = np.partition(scores[chosen], len(chosen) - k)[len(chosen) - k]
+        above = np.flatnonzero(scores > least)
+        chosen = np.concatenate([above, np.flatnonzero(scores == least)[: k - len(above)]])
+        chosen.sort()
+    return Evidence(found.items[chosen], scores[chosen], found.n_items)
+
+
+def _row_of_thread(n_items: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Room for a score of each item, with whatever the last sum left there."""
+    row: NDArray[Any] | None = getattr(_OF_THREAD, kind.name, None)
+    if row is None or len(row) < n_items:
+        row = np.empty(n_items, dtype=kind)
+        setattr(_OF_THREAD, kind.name, row)
+    return row

@@ -6,10 +6,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.sparse import csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories
 from app.learning.preferences import positive, purchases
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
+from app.learning.recommenders.evidence import Evidence, Selective
 from app.learning.recommenders.sparse import entry_rows
 
 
@@ -19,7 +21,7 @@ class RecentlyViewedConfig(Config):
 
 
 @dataclass(frozen=True)
-class RecentlyViewed:
+class RecentlyViewed(Selective):
     """Nothing of the items themselves: only what each did with them counts."""
 
     half_life: float
@@ -28,17 +30,21 @@ class RecentlyViewed:
 
     def score(self, histories: Histories) -> Scores:
         matrix = histories.matrix
-        rows, items = entry_rows(matrix), matrix.indices
-        looked = matrix.data < self.purchase
-        occasions = histories.occasions
-        if occasions is not None and occasions.bought is not None:
-            bought = np.zeros(matrix.shape, dtype=np.bool_)
-            bought[entry_rows(occasions.days), occasions.days.indices] = occasions.bought
-            looked = ~bought[rows, items]
         scores = np.zeros(matrix.shape, dtype=np.float32)
-        fresh = np.exp2(-histories.ages[looked] / np.float32(self.half_life))
-        scores[rows[looked], items[looked]] = fresh
+        scores[entry_rows(matrix), matrix.indices] = self._fresh(histories)
         return scores
+
+    def evidence(self, histories: Histories) -> Evidence:
+        return Evidence(histories.matrix.indices, self._fresh(histories), histories.matrix.shape[1])
+
+    def _fresh(self, histories: Histories) -> Scores:
+        """How fresh the look at each entry of the histories is, `(nnz,)`; 0 for what was bought."""
+        matrix, occasions = histories.matrix, histories.occasions
+        looked = matrix.data < self.purchase
+        if occasions is not None and occasions.bought is not None:
+            bought = _places(occasions.days)[occasions.bought]
+            looked = ~np.isin(_places(matrix), bought)
+        return np.where(looked, np.exp2(-histories.ages / np.float32(self.half_life)), np.float32(0))
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices
@@ -62,6 +68,11 @@ def fit(config: RecentlyViewedConfig, dataset: Dataset, rng: np.random.Generator
         raise NotEnoughData("needs somebody who looked at an item and came back to it on another day")
     weight = dataset.event_weights.get("purchase", 0.0)
     return RecentlyViewed(config.half_life, float(np.log1p(weight)) if weight > 0 else float("inf"))
+
+
+def _places(matrix: csr_array) -> NDArray[np.int64]:
+    """A number for row and column of each entry."""
+    return entry_rows(matrix) * matrix.shape[1] + matrix.indices
 
 
 def _some_came_back(dataset: Dataset) -> bool:

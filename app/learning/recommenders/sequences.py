@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
+from app.learning.matrices import unchecked
 from app.learning.preferences import positive, subject_weights
-from app.learning.recommenders.sparse import entry_rows, narrow
+from app.learning.recommenders.sparse import entry_rows
 
 
 @dataclass(frozen=True)
@@ -49,4 +50,4 @@ def latest(
     keep = rank < last
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[keep], minlength=matrix.shape[0]))])
     data = np.asarray(weigh(rank[keep]), dtype=np.float32)
-    return narrow(csr_array((data, matrix.indices[keep], indptr), shape=matrix.shape))
+    return unchecked(data, matrix.indices[keep], indptr, matrix.shape)

@@ -16,7 +16,7 @@ from app.learning.recommenders.sparse import entry_rows, narrow
 
 Measure = Literal["cosine", "pearson", "euclidean"]
 Floats = NDArray[np.float64]
-Indices = NDArray[np.int64] | NDArray[np.int32]
+Indices = NDArray[np.integer]
 
 CHUNK_ENTRIES = 2_000_000
 """Most stored entries of one chunk's product: about 25 MB, 200 MB with all that is computed of it."""

@@ -1,6 +1,6 @@
 """What people with a similar history liked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from app.learning.dataset import Dataset, Histories
 from app.learning.matrices import reweighted
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.contributions import through_neighbours
+from app.learning.recommenders.evidence import Evidence, best, gather
 from app.learning.recommenders.similarity import Measure, Moments, similarity, strongest
 from app.learning.recommenders.sparse import (
     Spreading,
@@ -64,6 +65,13 @@ class UserNeighbours(Spreading):
     def _product(self, histories: Histories) -> tuple[csr_array, csr_array]:
         return self._nearest(histories, self.config.neighbours), self.kept
 
+    def evidence(self, histories: Histories) -> Evidence:
+        asked = self._asked(histories)
+        met = gather(asked, self.kept_by_item, np.float64)
+        asking, theirs = Moments.of_rows(asked), self.moments.take(met.items)
+        similarities = similarity(self.config.similarity, met.scores, asking, theirs)
+        return gather(best(replace(met, scores=similarities), self.config.neighbours), self.kept)
+
     def neighbours(self, histories: Histories, k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Subjects with the most similar histories, best first, with their similarities, `(n_batch, k)`.
 
@@ -82,15 +90,18 @@ class UserNeighbours(Spreading):
 
     def _nearest(self, histories: Histories, k: int) -> csr_array:
         """Similarity to the `k` nearest kept histories, `(n_batch, n_kept)`."""
-        asked = narrow(aged(histories, self.config.recency))
-        weights = asked.data * self.rarity[asked.indices]
-        asked = reweighted(asked, weights)
+        asked = self._asked(histories)
         product = csr_array(asked @ self.kept_by_item)
         asking = Moments.of_rows(asked).take(entry_rows(product))
         product.data = similarity(
             self.config.similarity, product.data, asking, self.moments.take(product.indices)
         )
         return strongest(product, k)
+
+    def _asked(self, histories: Histories) -> csr_array:
+        """The histories as they are compared, float64."""
+        asked = narrow(aged(histories, self.config.recency))
+        return reweighted(asked, asked.data * self.rarity[asked.indices])
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices
