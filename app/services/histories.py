@@ -109,45 +109,54 @@ def history_of(events: Events, model: LiveModel, with_newer: bool = True) -> His
     An item that came after the training is taken for those most like it; without any, or `with_newer` being
     False, it is left out. Ages count from the latest event that the model or the person has, as in training.
     """
-    if not events.item_keys:
-        nothing = model.nothing_known
-        return replace(nothing, ties=_ties(events, model)) if events.ties else nothing
-    indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
+    is_known = bool(events.item_keys)
+    found = histories_of([events], model, with_newer) if is_known else model.nothing_known
+    return replace(found, ties=_ties(events, model)) if events.ties else found
+
+
+def histories_of(people: Sequence[Events], model: LiveModel, with_newer: bool = True) -> Histories:
+    """The events of several people as the model takes them, without their ties."""
+    keys = [key for events in people for key in events.item_keys]
+    names = [name for events in people for name in events.names]
+    row = np.repeat(np.arange(len(people), dtype=np.int32), [len(events.item_keys) for events in people])
+    indexes = model.indexes_of(np.array(keys, dtype=np.int64))
     place = np.flatnonzero(indexes >= 0)
-    taken, names = indexes[place], [events.names[at] for at in place.tolist()]
-    if with_newer and len(place) < len(indexes):
-        alike = _taken_for(events, indexes, model)
+    taken = indexes[place]
+    if len(place) < len(indexes):
+        names_of_known = [names[at] for at in place.tolist()]
+        alike = _taken_for(keys, indexes, model) if with_newer else []
+        names = names_of_known + [_NOT_BOUGHT.get(names[at], names[at]) for at, _ in alike]
         place = np.concatenate([place, np.array([at for at, _ in alike], dtype=np.int64)])
         taken = np.concatenate([taken, np.array([index for _, index in alike], dtype=np.int64)])
-        names += [_NOT_BOUGHT.get(events.names[at], events.names[at]) for at, _ in alike]
-    occurred_at = np.array(events.occurred_at, dtype=np.int64)[place]
-    present = max(model.version.as_of, int(occurred_at.max(initial=0)))
-    ages = (present - occurred_at) / DAY_MS
-    quantities = np.array(events.quantities, dtype=np.float32)[place]
-    found = model.version.histories_of(
-        np.zeros(len(place), dtype=np.int32),
+    occurred_at = np.array([at for events in people for at in events.occurred_at], dtype=np.int64)[place]
+    values = np.array([value for events in people for value in events.values], dtype=np.float32)
+    quantities = np.array([number for events in people for number in events.quantities], dtype=np.float32)
+    row, quantities = row[place], quantities[place]
+    present = np.full(len(people), model.version.as_of, dtype=np.int64)
+    np.maximum.at(present, row, occurred_at)
+    return model.version.histories_of(
+        row,
         taken.astype(np.int32),
         names,
-        np.array(events.values, dtype=np.float32)[place],
+        values[place],
         np.where(np.isnan(quantities), np.float32(1), quantities),
-        ages.astype(np.float32),
-        1,
+        ((present[row] - occurred_at) / DAY_MS).astype(np.float32),
+        len(people),
     )
-    return replace(found, ties=_ties(events, model)) if events.ties else found
 
 
 def own_keys(events: Events, model: LiveModel) -> dict[int, int]:
     """By index of a model's item in the history, the key of the person's own item that stands behind it."""
     indexes = model.indexes_of(np.array(events.item_keys, dtype=np.int64))
-    own = {index: events.item_keys[at] for at, index in _taken_for(events, indexes, model)}
+    own = {index: events.item_keys[at] for at, index in _taken_for(events.item_keys, indexes, model)}
     return own | dict(zip(indexes.tolist(), events.item_keys, strict=True))
 
 
-def _taken_for(events: Events, indexes: NDArray[np.int64], model: LiveModel) -> list[tuple[int, int]]:
+def _taken_for(keys: list[int], indexes: NDArray[np.int64], model: LiveModel) -> list[tuple[int, int]]:
     """Places of the events on items newer than the model, and indexes of the items that they stand for."""
     newer = np.flatnonzero(indexes < 0).tolist()
-    alike = model.arrivals.stand_ins([events.item_keys[at] for at in newer]) if newer else {}
-    return [(at, index) for at in newer for index in alike.get(events.item_keys[at], [])]
+    alike = model.arrivals.stand_ins([keys[at] for at in newer]) if newer else {}
+    return [(at, index) for at in newer for index in alike.get(keys[at], [])]
 
 
 def _ties(events: Events, model: LiveModel) -> csr_array:

@@ -7,7 +7,7 @@ the old one, in a thread, and put in its place by one assignment.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,7 +30,7 @@ from app.db.queries.models import active_version, served_before
 from app.db.session import Database
 from app.learning.artifacts import ArtifactError, is_stored, read_version
 from app.learning.dataset import Histories
-from app.learning.ranking.blend import Blend, normalised
+from app.learning.ranking.blend import Blend, normalised, normalised_together
 from app.learning.ranking.combined import Combined, Ground
 from app.learning.recommenders.base import Scores
 from app.learning.recommenders.evidence import Evidence
@@ -120,6 +120,31 @@ class LiveModel:
     def nothing_known(self) -> Histories:
         """A batch of one of whom nothing is known."""
         return empty_history(self.version.n_items)
+
+    @cached_property
+    def uses_ties(self) -> bool:
+        """Whether it matters with whom a person is connected."""
+        return "social" in self.version.blends.families
+
+    def family_scores_of(
+        self, histories: Histories, blends: Sequence[Blend]
+    ) -> list[dict[str, Scores | Evidence]]:
+        """The same for several people, and the blend of each."""
+        found: list[dict[str, Scores | Evidence]] = [{} for _ in blends]
+        rows_of: dict[str, list[int]] = {}
+        is_known = np.diff(histories.matrix.indptr) > 0
+        for row, blend in enumerate(blends):
+            for name in blend.weights:
+                if is_known[row] and not isinstance(self.version.recommenders[name], ItemScores):
+                    rows_of.setdefault(name, []).append(row)
+                else:
+                    found[row][name] = self._scores_of_nobody(name)
+        for name, rows in rows_of.items():
+            some = histories.take(np.array(rows))
+            scores = normalised_together(self.version.recommenders[name], some)
+            for row, of_row in zip(rows, scores, strict=True):
+                found[row][name] = of_row
+        return found
 
     def _scores_of_nobody(self, name: str) -> Scores | Evidence:
         if name not in self._of_nobody:

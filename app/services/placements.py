@@ -11,6 +11,7 @@ from app.services.live import Live
 from app.services.recommend import recommend
 from app.services.scenario_settings import UNKNOWN, merged
 from app.services.shop_rules import reads_much
+from app.services.together import AT_ONCE, asked_together
 
 
 def list_for(
@@ -33,12 +34,15 @@ def lists_for(
     """The answers to several requests in their order; `distinct`: no item in two of them."""
     in_scenarios = [_in_scenario(connection, live, request) for request in requests]
     page = Distinct(connection, live, [wanted for wanted, _ in in_scenarios]) if distinct else None
-    return {
-        "results": [
-            _with_warnings(recommend(connection, live, wanted, f"/requests/{place}", page), said)
-            for place, (wanted, said) in enumerate(in_scenarios)
-        ]
-    }
+    results = []
+    for first in range(0, len(in_scenarios), AT_ONCE):
+        some = in_scenarios[first : first + AT_ONCE]
+        asked = asked_together(connection, live, [wanted for wanted, _ in some])
+        for place, (wanted, said) in enumerate(some):
+            at = f"/requests/{first + place}"
+            found = recommend(connection, live, wanted, at, page, asked[place])
+            results.append(_with_warnings(found, said))
+    return {"results": results}
 
 
 def may_read_much(live: Live, request: RecommendationRequest, at: str) -> bool:

@@ -19,10 +19,11 @@ from app.services.distinct import Distinct
 from app.services.explain import explain, impersonal
 from app.services.histories import Events, history_of, read_events
 from app.services.items import answer as item_answer
-from app.services.live import Live, LiveModel
+from app.services.live import Live
 from app.services.picking import Mask, Pick, Picking, Scored
 from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned
-from app.services.topic import NO_ITEMS, Topic, about_items, about_person, names_items
+from app.services.together import Asked
+from app.services.topic import NO_ITEMS, Topic, about_items, about_person, excludes_seen, names_items
 from app.services.value_effects import effects_of
 
 NO_MODEL = "{}: this is what is popular and new."
@@ -39,21 +40,25 @@ def recommend(
     request: RecommendationRequest,
     at: str = "",
     page: Distinct | None = None,
+    asked: Asked | None = None,
 ) -> dict[str, Any]:
     """The best items for a person now, fewer than `n` only where no more may be shown.
 
-    On a `page` no item that its other lists have. Raises InvalidInput for filters that cannot be
+    On a `page` no item that its other lists have. `asked` is what the list is made of, if that was asked
+    together with that of others. Raises InvalidInput for filters that cannot be
     understood, with pointers that begin with `at`.
     """
     wanted = ShopRules.of(request, at)
     now = now_ms()
-    model = live.current
-    events = read_events(
-        connection, request.user_id, request.session, request.item_ids, now, _uses_ties(model)
+    model = live.current if asked is None else asked.model
+    with_ties = model is not None and model.uses_ties
+    events = (
+        read_events(connection, request.user_id, request.session, request.item_ids, now, with_ties)
+        if asked is None
+        else asked.events
     )
     seen = live.catalogue.refresh(connection, events.items_revision)
-    may_repeat = model is not None and model.version.blends.may_repeat
-    exclude_seen = not may_repeat if request.exclude_seen is None else request.exclude_seen
+    exclude_seen = excludes_seen(model, request)
     left_out = [] if request.exclude_seen is False else _left_out(connection, events, exclude_seen, now)
     if request.exclude_bought_days:
         left_out += _bought_since(events, now - request.exclude_bought_days * DAY_MS)
@@ -76,11 +81,12 @@ def recommend(
     topic = scored = None
     if model is not None:
         model.take_in(connection, live.catalogue)
-        topic = (
-            about_person(live, model, request, events, exclude_seen)
-            if named is None
-            else about_items(connection, live, model, request, named)
-        )
+        if asked is not None:
+            topic = asked.topic
+        elif named is None:
+            topic = about_person(live, model, request, events, exclude_seen)
+        else:
+            topic = about_items(connection, live, model, request, named)
         if topic.scores:
             scored = Scored(live, model, topic.blend, topic.scores, rules, len(may_come))
         if request.diversity and scored is not None and scored.similarities is None:
@@ -109,7 +115,9 @@ def recommend(
     told = [pick for pick in picks if pick.by_models]
     if request.explain and model is not None and topic is not None and told:
         positions, sources = [pick.position for pick in told], [pick.source for pick in told]
-        found = explain(connection, live, model, topic.blend, topic.events, topic.history, positions, sources)
+        found = explain(
+            connection, live, model, topic.blend, topic.events, topic.history(), positions, sources
+        )
         reasons = dict(zip(positions, found, strict=True))
     answer: dict[str, Any] = {
         "recommendation_id": str(uuid4()),
@@ -131,7 +139,7 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
     warnings = [] if model else [f"{live.lack}: all scores are 0."]
     scores = dict.fromkeys(request.item_ids, 0.0)
     if model is not None:
-        events = read_events(connection, request.user_id, request.session, [], now, _uses_ties(model))
+        events = read_events(connection, request.user_id, request.session, [], now, model.uses_ties)
         keys = keys_by_external_id(connection, items, sorted(scores))
         of_model = model.indexes_of(np.array(list(keys.values()), dtype=np.int64))
         live.catalogue.refresh(connection)
@@ -158,10 +166,6 @@ def rank(connection: Connection, live: Live, request: RankingRequest) -> dict[st
     }
 
 
-def _uses_ties(model: LiveModel | None) -> bool:
-    return model is not None and "social" in model.version.blends.families
-
-
 def _allowed(
     connection: Connection, live: Live, request: RecommendationRequest, now: int
 ) -> tuple[Mask, list[str]]:
@@ -176,6 +180,8 @@ def _allowed(
 
 def _leave_out(live: Live, allowed: Mask, keys: list[int]) -> None:
     """Allow some items no more."""
+    if not keys:
+        return
     positions = live.catalogue.positions_of(np.array(keys, dtype=np.int64))
     # Another request may have taken in further items since.
     allowed[positions[(positions >= 0) & (positions < len(allowed))]] = False

@@ -1,5 +1,6 @@
 """What a list is about: a person with all that is known of them, or the items of a page or a cart alone."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -31,7 +32,8 @@ class Topic:
 
     events: Events
     """As the reasons tell them."""
-    history: Histories
+    history: Callable[[], Histories]
+    """A batch of one."""
     blend: Blend
     """Without weights where none of the wanted sources is there."""
     scores: dict[str, Scores | Evidence]
@@ -59,7 +61,13 @@ def about_person(
     anonymous = request.user_id is None and request.exclude_seen is not False
     blend = model.version.blend_for(history, exclude_seen, anonymous).only(request.sources)
     scores = model.family_scores(history, blend)
-    return Topic(events, history, blend, scores, model.positions(live.catalogue))
+    return Topic(events, lambda: history, blend, scores, model.positions(live.catalogue))
+
+
+def excludes_seen(model: LiveModel | None, request: RecommendationRequest) -> bool:
+    """Whether a list leaves out what the person has seen."""
+    may_repeat = model is not None and model.version.blends.may_repeat
+    return not may_repeat if request.exclude_seen is None else request.exclude_seen
 
 
 def about_items(
@@ -85,4 +93,4 @@ def about_items(
     if rules is not None and history.matrix.nnz and (sources is None or "bought_together" in sources):
         together = rules.score(history)[0]
     told = replace(events, names=["view_item"] * len(events.names)) if request.about == "item" else events
-    return Topic(told, history, blend, scores, model.positions(live.catalogue), together)
+    return Topic(told, lambda: history, blend, scores, model.positions(live.catalogue), together)

@@ -44,8 +44,22 @@ def normalised(model: Recommender, histories: Histories) -> Scores | Evidence:
     return _normalised(Evidence.of(model.score(histories)))
 
 
+def normalised_together(model: Recommender, histories: Histories) -> list[Scores | Evidence]:
+    """What `normalised` says of each of several histories, with less ado for each."""
+    if isinstance(model, Selective):
+        return [_normalised(found) for found in model.evidences(histories)]
+    return [normalised(model, histories.take(np.array([row]))) for row in range(len(histories))]
+
+
 def _normalised(found: Evidence) -> Evidence:
-    return replace(found, scores=normalise(found.scores[None, :])[0])
+    """As `normalise`, for one row."""
+    scores = found.scores
+    best = scores.max(initial=np.float32(0))
+    if best <= np.finfo(np.float32).tiny:
+        return replace(found, scores=np.zeros_like(scores))
+    if scores.min() < -best:
+        scores = np.maximum(scores, -best)
+    return replace(found, scores=scores * (np.float32(1) / best))
 
 
 def score_at(scores: Scores | Evidence, items: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -64,6 +64,9 @@ class ALS(Selective):
     def evidence(self, histories: Histories) -> Evidence:
         return self.factors.evidence(self._folded_in(histories)[0])
 
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        return self.factors.evidences(self._folded_in(histories))
+
     def _folded_in(self, histories: Histories) -> Floats:
         """Factors of the histories, `(n_batch, factors)`."""
         known = self.factors.columns(narrow(aged(histories, self.config.recency)))

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array, csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
-from app.learning.recommenders.evidence import Evidence, Selective, gather
+from app.learning.recommenders.evidence import Evidence, Selective, by_row, gather
 from app.learning.recommenders.popularity import item_interest
 from app.learning.recommenders.similarity import strongest
 from app.learning.recommenders.sparse import aged, csr_from_arrays, csr_to_arrays, narrow, spread
@@ -43,6 +43,10 @@ class CategoryPopularity(Selective):
 
     def evidence(self, histories: Histories) -> Evidence:
         return gather(gather(aged(histories, self.recency), self.categories), self.shares)
+
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        turned_to = csr_array(aged(histories, self.recency) @ self.categories)
+        return by_row(csr_array(turned_to @ self.shares))
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         weights = aged(histories, self.recency).data

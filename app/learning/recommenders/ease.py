@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csr_array
 from app.learning.dataset import Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, Scores
 from app.learning.recommenders.contributions import through_links
-from app.learning.recommenders.evidence import Evidence, Selective, gather
+from app.learning.recommenders.evidence import Evidence, Selective, by_row, gather
 from app.learning.recommenders.ridge import (
     BYTES_PER_ENTRY,
     block_weights,
@@ -86,6 +86,11 @@ class EASE(Selective):
         if isinstance(self.weights, csr_array):
             return gather(known, self.weights)
         return Evidence(self.items, self._covered(known.indices, known.data, self.weights), self.n_items)
+
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        if isinstance(self.weights, csr_array):
+            return by_row(csr_array(aged(histories, self.recency) @ self.weights))
+        return super().evidences(histories)
 
     def _covered(
         self, items: NDArray[np.integer], values: NDArray[np.float32], weights: NDArray[np.float32]

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final, Self
 
 import numpy as np
@@ -74,6 +75,11 @@ class Selective(ABC):
     def evidence(self, histories: Histories) -> Evidence:
         """The same as `score`, for a batch of one whose items are in ascending order."""
 
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        """The evidence of each of several histories."""
+        rows = np.arange(len(histories))
+        return [self.evidence(histories.take(rows[row : row + 1])) for row in rows.tolist()]
+
 
 def gather(row: csr_array | Evidence, weights: csr_array, kind: type[np.floating] = np.float32) -> Evidence:
     """The product of one sparse row `(1, m)` and a sparse matrix `(m, n_items)`, in numbers of a kind."""
@@ -106,6 +112,16 @@ def summed(parts: Sequence[Part], n_items: int) -> Evidence:
     np.not_equal(found[1:], found[:-1], out=first[1:])
     found = found[first]
     return Evidence(found, total[found], n_items)
+
+
+def by_row(matrix: csr_array) -> list[Evidence]:
+    """The rows of a matrix `(n_batch, n_items)`."""
+    matrix.sort_indices()
+    data = matrix.data.astype(np.float32, copy=False)
+    return [
+        Evidence(matrix.indices[first:end], data[first:end], matrix.shape[1])
+        for first, end in pairwise(matrix.indptr.tolist())
+    ]
 
 
 def best(found: Evidence, k: int) -> Evidence:

@@ -21,6 +21,10 @@ LEAST: Final = 0.05
 """Share of the leaders' best score; an item that cannot reach it is passed over, as if it had none."""
 
 
+_AT_ONCE: Final = 256
+"""Vectors that ask the leaders together."""
+
+
 @dataclass(frozen=True)
 class ItemVectors:
     """A vector for each item, the longest first; of equal length by item."""
@@ -57,14 +61,24 @@ class ItemVectors:
     def scores(self, others: NDArray[np.float32]) -> Scores:
         """Inner products with other vectors, `(n_batch, n_items)`, of those items that may matter."""
         scores = np.zeros((len(others), len(self.items)), dtype=np.float32)
-        for row, other in enumerate(others):
-            found = self.evidence(other)
+        for row, found in enumerate(self.evidences(others)):
             scores[row, found.items] = found.scores
         return scores
 
     def evidence(self, other: NDArray[np.float32]) -> Evidence:
         """Inner products with one other vector, `(factors,)`."""
-        leaders = self.vectors[:LEADERS] @ other
+        return self._evidence(other, self.vectors[:LEADERS] @ other)
+
+    def evidences(self, others: NDArray[np.float32]) -> list[Evidence]:
+        """Inner products with each of several vectors, `(n, factors)`."""
+        found: list[Evidence] = []
+        for first in range(0, len(others), _AT_ONCE):
+            some = others[first : first + _AT_ONCE]
+            leaders = some @ self.vectors[:LEADERS].T
+            found += [self._evidence(other, of_other) for other, of_other in zip(some, leaders, strict=True)]
+        return found
+
+    def _evidence(self, other: NDArray[np.float32], leaders: NDArray[np.float32]) -> Evidence:
         asked = self._asked(other, leaders)
         scores = np.concatenate([leaders, self.vectors[len(leaders) : asked] @ other])
         return Evidence(self.items[:asked], scores, len(self.items), self.rows)

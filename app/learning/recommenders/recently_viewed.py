@@ -9,9 +9,10 @@ from pydantic import Field
 from scipy.sparse import csr_array
 
 from app.learning.dataset import DAY_MS, Dataset, Histories
+from app.learning.matrices import reweighted
 from app.learning.preferences import positive, purchases
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
-from app.learning.recommenders.evidence import Evidence, Selective
+from app.learning.recommenders.evidence import Evidence, Selective, by_row
 from app.learning.recommenders.sparse import entry_rows
 
 
@@ -35,7 +36,10 @@ class RecentlyViewed(Selective):
         return scores
 
     def evidence(self, histories: Histories) -> Evidence:
-        return Evidence(histories.matrix.indices, self._fresh(histories), histories.matrix.shape[1])
+        return self.evidences(histories)[0]
+
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        return by_row(reweighted(histories.matrix, self._fresh(histories)))
 
     def _fresh(self, histories: Histories) -> Scores:
         """How fresh the look at each entry of the histories is, `(nnz,)`; 0 for what was bought."""

@@ -11,7 +11,7 @@ from app.learning.dataset import Dataset, Histories, Occasions
 from app.learning.matrices import reweighted
 from app.learning.preferences import purchases
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
-from app.learning.recommenders.evidence import Evidence, Selective
+from app.learning.recommenders.evidence import Evidence, Selective, by_row
 from app.learning.recommenders.rhythm import Hazards, Waits, classes, expected_gaps, typical_gaps
 from app.learning.recommenders.sparse import entry_rows
 
@@ -52,10 +52,15 @@ class Repeat(Selective):
         return scores
 
     def evidence(self, histories: Histories) -> Evidence:
+        return self.evidences(histories)[0]
+
+    def evidences(self, histories: Histories) -> list[Evidence]:
         occasions = _once(histories) if histories.occasions is None else histories.occasions
-        days, matrix = occasions.days, histories.matrix
-        chances = Evidence(days.indices, self._chances(occasions), days.shape[1])
-        return Evidence(matrix.indices, chances.at(matrix.indices), matrix.shape[1])
+        chances = by_row(reweighted(occasions.days, self._chances(occasions)))
+        return [
+            Evidence(known.items, chance.at(known.items), known.n_items)
+            for known, chance in zip(by_row(histories.matrix), chances, strict=True)
+        ]
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = histories.matrix.indices

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csr_array
 from app.learning.dataset import DAY_MS, Dataset, Histories
 from app.learning.recommenders.base import Arrays, Config, Family, NotEnoughData, Scores
 from app.learning.recommenders.contributions import entry_weights, through_neighbours
-from app.learning.recommenders.evidence import Evidence, Selective, best, gather
+from app.learning.recommenders.evidence import Evidence, Selective, best, by_row, gather
 from app.learning.recommenders.sequences import choices, latest
 from app.learning.recommenders.similarity import strongest
 from app.learning.recommenders.sparse import csr_from_arrays, csr_to_arrays, entry_rows, narrow, spread
@@ -48,6 +48,11 @@ class SessionNeighbours(Selective):
     def evidence(self, histories: Histories) -> Evidence:
         nearest = best(gather(self._latest(histories), self.visits_by_item), self.config.neighbours)
         return gather(nearest, self.visits).times(self.rarity)
+
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        found = csr_array(self._nearest(self._latest(histories)) @ self.visits)
+        found.data *= self.rarity[found.indices]
+        return by_row(found)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         known = self._latest(histories)

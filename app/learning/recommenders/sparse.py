@@ -12,7 +12,7 @@ from app.learning.dataset import Dataset, Histories
 from app.learning.matrices import reweighted
 from app.learning.preferences import dataset_histories
 from app.learning.recommenders.base import Arrays, NotEnoughData, Scores
-from app.learning.recommenders.evidence import Evidence, Selective, gather
+from app.learning.recommenders.evidence import Evidence, Selective, by_row, gather
 
 
 def csr_to_arrays(name: str, matrix: csr_array) -> dict[str, NDArray[Any]]:
@@ -83,6 +83,10 @@ class Spreading(Selective):
 
     def evidence(self, histories: Histories) -> Evidence:
         return gather(*self._product(histories))
+
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        rows, weights = self._product(histories)
+        return by_row(csr_array(narrow(rows) @ weights))
 
 
 def most_recent(histories: Histories, limit: int) -> csr_array:

@@ -42,6 +42,9 @@ class TruncatedSVD(Selective):
     def evidence(self, histories: Histories) -> Evidence:
         return self.directions.evidence(self.project(aged(histories, self.recency))[0])
 
+    def evidences(self, histories: Histories) -> list[Evidence]:
+        return self.directions.evidences(self.project(aged(histories, self.recency)))
+
     def project(self, known: csr_array) -> NDArray[np.float32]:
         """Preferences `(n_batch, n_items)` on the directions, `(n_batch, factors)`."""
         weights = np.asarray(known.data * self.scale[known.indices], dtype=np.float32)
