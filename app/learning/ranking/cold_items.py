@@ -56,6 +56,11 @@ class ColdItems:
     def with_factor(self, factor: float) -> Self:
         return replace(self, factor=factor)
 
+    @property
+    def inherit(self) -> bool:
+        """Whether anything is lent to them."""
+        return len(self.items) > 0 and self.factor > 0
+
     @cached_property
     def heirs(self) -> csr_array:
         """`parents` by parent, `(n_items, n_cold)`."""
@@ -74,7 +79,7 @@ class ColdItems:
 
     def lend(self, scores: Scores) -> Scores:
         """`scores`, `(n_batch, n_items)`, in which cold items have at least what they inherit; in place."""
-        if len(self.items) and self.factor > 0:
+        if self.inherit:
             scores[:, self.items] = np.maximum(scores[:, self.items], self.inherited(scores))
         return scores
 
@@ -84,8 +89,6 @@ class ColdItems:
 
     def inherited_of(self, changes: Evidence) -> Evidence:
         """What they inherit more, by their row, where some items score more than nothing by so much more."""
-        if not len(self.items) or self.factor <= 0:
-            return Evidence(np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32), len(self.items))
         lending = np.flatnonzero(self._are_parents[changes.items] & (changes.scores != 0))
         changes = Evidence(changes.items[lending], changes.scores[lending], changes.n_items)
         found = gather(changes, self.heirs)

@@ -37,10 +37,10 @@ class Ground:
     @classmethod
     def of(cls, scores: Scores, cold: ColdItems) -> Self:
         """From the scores of one row, `(1, n_items)`."""
-        own = scores[0, cold.items]
-        inherited = cold.inherited(scores)[0]
-        whole = scores[0].copy()
-        whole[cold.items] = np.maximum(own, inherited)
+        whole, own, inherited = scores[0].copy(), _NO_SCORES, _NO_SCORES
+        if cold.inherit:
+            own, inherited = scores[0, cold.items], cold.inherited(scores)[0]
+            whole[cold.items] = np.maximum(own, inherited)
         order = np.argsort(-whole, kind="stable")[: np.count_nonzero(whole > 0)]
         return cls(whole, order.astype(np.int32), own, inherited)
 
@@ -65,8 +65,8 @@ class Combined:
             return cls(ground, _NO_ITEMS, _NO_SCORES, _whole(ground, parts, cold))
         personal = summed(parts, n_items)
         items, gained = personal.items, personal.scores
-        if not len(items):
-            return cls(ground, items, gained)
+        if not cold.inherit or not len(items):
+            return cls(ground, items, ground.scores[items] + gained)
         rows = cold.rows[items]
         is_cold = rows >= 0
         before = ground.scores[items]
@@ -111,7 +111,8 @@ class Combined:
 
 def _whole(ground: Ground, parts: Sequence[Part], cold: ColdItems) -> NDArray[np.float32]:
     scores = ground.scores.copy()
-    scores[cold.items] = ground.own
+    if cold.inherit:
+        scores[cold.items] = ground.own
     for items, gained in parts:
         np.add.at(scores, items, gained)
     return np.asarray(cold.lend(scores[None, :])[0])

@@ -1,12 +1,14 @@
 """Scores of few items, from few entries and from many."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Histories
 from app.learning.recommenders.ease import EASE
-from app.learning.recommenders.evidence import Evidence, gather
+from app.learning.recommenders.evidence import Evidence, best, gather, summed
 
 
 @pytest.mark.parametrize("n_items", [40, 5_000, 50_000])
@@ -27,6 +29,34 @@ def test_gathering_is_the_product(n_items: int, known: int) -> None:
     np.testing.assert_allclose(found.at(asked), expected[0, asked], rtol=1e-6)
     again = gather(Evidence(row.indices, row.data, 30), weights)
     assert (again.items.tolist(), again.scores.tolist()) == (found.items.tolist(), found.scores.tolist())
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 9])
+def test_the_best_of_equals_are_the_lower_ones_and_nothing_bad_is_among_them(k: int) -> None:
+    found = Evidence(np.array([2, 3, 5, 8]), np.array([0.5, 0.0, 1.0, 0.5], dtype=np.float32), 10)
+    kept = best(found, k)
+    assert kept.items.tolist() == {1: [5], 2: [2, 5]}.get(k, [2, 5, 8])
+    assert kept.at(np.array([5, 3])).tolist() == [1.0, 0.0]
+
+
+def test_sums_of_one_thread_are_not_another_s() -> None:
+    """Each sum is made in room that the last one of its thread left behind."""
+    rng = np.random.default_rng(1)
+
+    def sums(seed: int) -> bool:
+        own = np.random.default_rng(seed)
+        for _ in range(50):
+            items = own.integers(0, 5_000, 300)
+            scores = own.random(300, dtype=np.float32)
+            kind = np.float32 if own.random() < 0.5 else np.float64
+            expected = np.bincount(items, weights=scores, minlength=5_000)
+            found = summed([(items[:100], scores[:100].astype(kind)), (items[100:], scores[100:])], 5_000)
+            if not np.allclose(found.dense()[0], expected, rtol=1e-5):
+                return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(sums, rng.integers(0, 1_000, 8).tolist()))
 
 
 def test_each_item_is_multiplied_by_its_own_factor() -> None:
