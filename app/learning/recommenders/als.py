@@ -72,6 +72,8 @@ class ALS(Selective):
         known = self.factors.columns(narrow(aged(histories, self.config.recency)))
         vectors = np.asarray(self.factors.vectors)
         ridge = _ridge(self.config, np.diff(known.indptr), len(vectors))
+        if len(histories) == 1:
+            return _folded_in_alone(vectors[known.indices], known.data, self._unobserved, ridge[0])[None, :]
         start = np.zeros((len(histories), vectors.shape[1]), dtype=np.float32)
         bundles = _bundles(known, vectors.shape[1])
         return _solve(bundles, vectors, self._unobserved, ridge, start, _FOLD_IN_STEPS)
@@ -213,6 +215,24 @@ def _descend(
         before, power = power, np.vecdot(residual, residual)
         direction *= (power / np.maximum(before, 1e-20))[:, None]
         direction += residual
+    return solution
+
+
+def _folded_in_alone(mine: Floats, values: Floats, gram: Floats, ridge: np.float32) -> Floats:
+    """Factors `(factors,)` of one history, whose items have the factors `mine` `(n_known, factors)`.
+
+    The steps of `_descend` from nothing, without the room that many rows need.
+    """
+    solution = np.zeros(mine.shape[1], dtype=np.float32)
+    residual = values @ mine
+    direction, power = residual.copy(), residual @ residual
+    for _ in range(_FOLD_IN_STEPS):
+        image = (mine @ direction) @ mine + gram @ direction + ridge * direction
+        length_of_step = power / max(direction @ image, np.float32(1e-20))
+        solution += length_of_step * direction
+        residual -= length_of_step * image
+        before, power = power, residual @ residual
+        direction = residual + power / max(before, np.float32(1e-20)) * direction
     return solution
 
 
