@@ -24,7 +24,8 @@ from app.learning.recommenders.content import Content
 from app.schemas.rules import BoughtTogetherRequest
 from app.services.arrivals import item_table
 from app.services.histories import MAX_EVENTS
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 from app.services.popular import popular_scores
 
 NO_MODEL: Final = "{}: this is what is popular."

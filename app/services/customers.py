@@ -14,7 +14,8 @@ from app.db.queries.users import find_user, user_key
 from app.learning.analytics import Analytics
 from app.learning.customers.customers import Judged
 from app.learning.dataset import DAY_MS, Dataset, InteractionLog, ItemTable
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 
 MAX_EVENTS = 20_000
 """Latest events of a customer that count."""

@@ -21,7 +21,8 @@ from app.learning.recommenders.social import Social
 from app.learning.recommenders.sparse import empty
 from app.services.arrivals import item_table
 from app.services.histories import Events, own_keys
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 from app.services.reasons import (
     category_text,
     impersonal_text,

@@ -16,7 +16,8 @@ from app.learning.forecasting.forecasts import ForecastConfig, Forecasts, fit_fo
 from app.learning.forecasting.sales import DEMAND, SalesConfig, series_name
 from app.learning.forecasting.series import STEP_DAYS, Measure, SeriesTable, Step
 from app.learning.recommenders.base import NotEnoughData
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 from app.services.paging import decode_cursor, encode_cursor
 
 PAST: Final[dict[Step, int]] = {"day": 56, "week": 26}

@@ -16,7 +16,7 @@ from app.db.queries.relations import ties_of
 from app.db.tables import items
 from app.learning.dataset import DAY_MS, Histories
 from app.schemas.recommendations import SessionContext, SessionEvent
-from app.services.live import LiveModel
+from app.services.live_model import LiveModel
 
 MAX_TIES = 200
 """Strongest ties of a user that count."""

@@ -10,7 +10,7 @@ from app.core.errors import Conflict, NotFound
 from app.db.queries import models
 from app.db.rows import AnyRow
 from app.learning.artifacts import ArtifactError
-from app.services.live import LiveModel
+from app.services.live_model import LiveModel
 from app.services.paging import decode_cursor, page
 
 

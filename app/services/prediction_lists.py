@@ -14,7 +14,8 @@ from app.db.queries.users import existing_keys, external_ids
 from app.learning.analytics import Analytics
 from app.services.customers import analytics_of
 from app.services.finite import finite
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 from app.services.paging import decode_cursor, encode_cursor
 from app.services.predictions import missing_figures
 from app.services.segment_users import members_of

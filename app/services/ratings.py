@@ -13,7 +13,8 @@ from app.db.queries.users import user_key
 from app.db.tables import items
 from app.learning.ratings.base import Ratings
 from app.schemas.ratings import RatingRequest
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 
 MAX_RATINGS = 2_000
 """Latest ratings of a user that count."""

@@ -14,13 +14,15 @@ from app.db.queries.interactions import items_of_user
 from app.db.queries.items import items_by_key
 from app.db.tables import items
 from app.learning.dataset import DAY_MS
+from app.learning.filtering.columns import Mask
 from app.schemas.recommendations import RankingRequest, RecommendationRequest
 from app.services.distinct import Distinct
 from app.services.explain import explain, impersonal
 from app.services.histories import Events, history_of, read_events
 from app.services.items import answer as item_answer
 from app.services.live import Live
-from app.services.picking import Mask, Pick, Picking, Scored
+from app.services.picking import Pick, Picking
+from app.services.scored import Scored
 from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned
 from app.services.together import Asked
 from app.services.topic import NO_ITEMS, Topic, about_items, about_person, excludes_seen, names_items

@@ -40,7 +40,8 @@ from app.learning.customers.segments.rule_language import parse_rule
 from app.learning.customers.segments.rule_matching import columns_of, matches
 from app.learning.customers.segments.rule_members import describe_members
 from app.learning.filtering.tree import Filter, FilterError, fields
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 
 _KEPT: Final = 256
 """Results, of a bit for each customer."""

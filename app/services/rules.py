@@ -15,7 +15,8 @@ from app.learning.baskets.itemsets import least_count
 from app.learning.baskets.model import RuleModel
 from app.learning.baskets.rules import Rules
 from app.schemas.rules import RuleOrder, Side
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 from app.services.paging import decode_cursor, encode_cursor
 
 PAGE: Final = 100

@@ -17,7 +17,8 @@ from app.learning.recommenders.content import Content
 from app.learning.recommenders.user_neighbours import UserNeighbours
 from app.services.arrivals import item_table
 from app.services.histories import history_of, read_events, single_item_histories
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 
 By = Literal["behaviour", "content", "hybrid"]
 _LEAST_CONTENT = 1e-3

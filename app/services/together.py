@@ -12,7 +12,8 @@ from app.core.clock import now_ms
 from app.learning.ranking.blend import known_and_idle
 from app.schemas.recommendations import RecommendationRequest
 from app.services.histories import Events, histories_of, read_events
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 from app.services.topic import Topic, excludes_seen
 
 AT_ONCE: Final = 100

@@ -17,7 +17,8 @@ from app.learning.recommenders.evidence import Evidence
 from app.schemas.recommendations import RecommendationRequest
 from app.services.arrivals import item_table
 from app.services.histories import Events, history_of, read_events
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 
 NO_ITEMS: Final = "No item of item_ids is known: the list is about the person."
 _LEAST_CONTENT: Final = 1e-3

@@ -18,10 +18,12 @@ from app.learning.filtering.columns import Mask
 from app.schemas.recommendations import RecommendationRequest
 from app.services.explain import impersonal
 from app.services.histories import Events, told_now
-from app.services.live import Live, LiveModel
-from app.services.picking import Pick, Picking, Scored
+from app.services.live import Live
+from app.services.live_model import LiveModel
+from app.services.picking import Pick, Picking
 from app.services.recommend import NO_MODEL, SHORTER
 from app.services.scenario_settings import merged
+from app.services.scored import Scored
 from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned, reads_much
 from app.services.topic import about_items, about_person
 

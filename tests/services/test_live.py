@@ -16,7 +16,7 @@ from app.learning.recommenders.base import Recommender, Scores
 from app.learning.recommenders.evidence import Evidence
 from app.learning.recommenders.sparse import empty_history
 from app.schemas.recommendations import RecommendationRequest
-from app.services import live as live_module
+from app.services import live_model as live_module
 from app.services.histories import single_item_histories
 from app.services.live import ADVICE, Live
 from app.services.models import activate_model

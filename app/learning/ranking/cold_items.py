@@ -126,4 +126,6 @@ def parents(similarities: csr_array, chosen: NDArray[np.bool_]) -> csr_array:
 
 def inherit(scores: Scores, shares: csr_array) -> Scores:
     """What items with these parents score, `(n_batch, n_cold)`."""
+    if len(scores) == 1:
+        return np.asarray(shares @ np.maximum(scores[0], 0), dtype=np.float32)[None, :]
     return np.asarray((shares @ np.maximum(scores, 0).T).T, dtype=np.float32)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from app.learning.ranking.cold_items import ColdItems
 from app.learning.recommenders.base import Scores
-from app.learning.recommenders.evidence import Evidence, Part, summed
+from app.learning.recommenders.evidence import Evidence, Part, distinct, summed
 
-MANY: Final = 1 / 8
+MANY: Final = 1 / 25
 """Entries for an item of the catalogue, from which a score for each item is quicker than to sort them."""
 _NO_ITEMS: Final = np.empty(0, dtype=np.int64)
 _NO_SCORES: Final = np.empty(0, dtype=np.float32)
@@ -76,7 +76,7 @@ class Combined:
         heirs = cold.inherited_of(more)
         if not len(heirs.items) and not is_cold.any():
             return cls(ground, items, totals)
-        touched = np.union1d(heirs.items, rows[is_cold])
+        touched = distinct(np.concatenate([heirs.items, rows[is_cold]]))
         own, inherited = ground.own[touched], ground.inherited[touched]
         own[np.searchsorted(touched, rows[is_cold])] = totals[is_cold]
         inherited[np.searchsorted(touched, heirs.items)] += heirs.scores

@@ -16,7 +16,8 @@ from app.learning.analytics import Analytics
 from app.learning.customers.tastes import Tastes
 from app.services.customers import analytics_of
 from app.services.exports.table import Object, Table, frequent_names
-from app.services.live import Live, LiveModel
+from app.services.live import Live
+from app.services.live_model import LiveModel
 from app.services.prediction_lists import UNITS
 from app.services.predictions import missing_figures
 from app.services.rule_matches import Matched, match_filters

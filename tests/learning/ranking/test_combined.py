@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from app.learning.ranking.cold_items import ColdItems
-from app.learning.ranking.combined import Combined, Ground
+from app.learning.ranking.combined import MANY, Combined, Ground
 from app.learning.recommenders.evidence import Part
 
-N_ITEMS = 400
+N_ITEMS = 1_000
 
 
 def _cold(rng: np.random.Generator, n_cold: int, factor: float) -> ColdItems:
@@ -59,7 +59,7 @@ def test_it_is_the_sum_and_what_it_lends(
     if found.whole is None:
         assert (np.diff(found.items) > 0).all(), "each once, in order"
     else:
-        assert sum(sizes) >= N_ITEMS / 8
+        assert sum(sizes) >= MANY * N_ITEMS
 
 
 def test_the_ground_is_in_order_and_equals_by_index() -> None:
