@@ -100,6 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             async with live.following(settings.model_poll_seconds), shown.recording():
                 yield
         finally:
+            await database.close_awaited()
             database.close()
 
     app = FastAPI(

@@ -1,15 +1,16 @@
 """Where HTTP meets the database: transactions, bodies in, bytes out.
 
-The transaction of a request begins and ends here; nothing below commits. A read on the embedded SQLite
-takes microseconds, so it runs in the event loop; every other call to a database runs in a thread.
+The transaction of a request begins and ends here; nothing below commits. Short reads run in the event loop:
+SQLite answers within microseconds, and while PostgreSQL answers, other requests go on. All other calls to a
+database run in a thread.
 """
 
 import asyncio
 import codecs
 import math
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -17,8 +18,10 @@ import orjson
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.util import greenlet_spawn
 
 from app.api.reach import AWAY, DatabaseLost, Reach
 from app.core.errors import BodyTooLarge, Unavailable
@@ -44,6 +47,7 @@ class Edge:
         self.database = database
         self.max_body = max_body
         self._without_seconds = without_seconds
+        self._readers = CapacityLimiter(database.pool_size)
         self._threads = CapacityLimiter(database.pool_size)
         # SQLite has one writer at a time: the others wait here rather than at its lock.
         self._writers = CapacityLimiter(1) if database.embedded else self._threads
@@ -58,24 +62,30 @@ class Edge:
     async def read(self, function: Callable[..., Result], *args: Any) -> Result:
         """A short read, of which each statement sees the moment at which it runs."""
         if self.database.embedded:
-            return self._read(function, args, STATEMENT_SECONDS, True)
-        work = partial(self._read, function, args, READ_SECONDS, True)
-        return await self._run(self._threads, READ_SECONDS, work)
+            return self._read(self.database.read, STATEMENT_SECONDS, function, args)
+        read = partial(self._read, self.database.awaited, READ_SECONDS, function, args)
+        return await self._run(self._readers, READ_SECONDS, partial(greenlet_spawn, read))
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
-        work = partial(self._read, function, args, STATEMENT_SECONDS, False)
-        return await self._run(self._threads, WAIT_SECONDS, work)
+        work = partial(self._read, self.database.read, STATEMENT_SECONDS, function, args)
+        return await self._run(self._threads, WAIT_SECONDS, self._in_thread(work))
 
     async def write(self, function: Callable[..., Result], *args: Any) -> Result:
         """A transaction: committed when the function returns, rolled back when it raises.
 
         Where it collides with another one it begins anew, so the function must leave no trace outside.
         """
-        return await self._run(self._writers, WAIT_SECONDS, partial(self._write, function, args))
+        work = self._in_thread(partial(self._write, function, args))
+        return await self._run(self._writers, WAIT_SECONDS, work)
 
-    async def _run(self, room: CapacityLimiter, seconds: float, work: Callable[[], Result]) -> Result:
-        """Work in a thread, as soon as there is room for it; raises Unavailable if that takes too long."""
+    def _in_thread(self, work: Callable[[], Result]) -> Callable[[], Awaitable[Result]]:
+        return partial(to_thread.run_sync, work, limiter=self._unlimited)
+
+    async def _run(
+        self, room: CapacityLimiter, seconds: float, work: Callable[[], Awaitable[Result]]
+    ) -> Result:
+        """Work as soon as there is room for it; raises Unavailable if that takes too long."""
         # SQLite is a file of this machine: what it refuses it refuses at once.
         with nullcontext() if self.database.embedded else self._reach.asking():
             me, was_lost = object(), self._reach.lost
@@ -88,23 +98,27 @@ class Edge:
                 if self._reach.lost and not was_lost:
                     # Those before found out: to open another connection would only take longer.
                     raise Unavailable(AWAY)
-                return await to_thread.run_sync(work, limiter=self._unlimited)
+                return await work()
             finally:
                 room.release_on_behalf_of(me)
 
     def _read(
-        self, function: Callable[..., Result], args: tuple[Any, ...], seconds: float, singly: bool
+        self,
+        connecting: Callable[[float], AbstractContextManager[Connection]],
+        seconds: float,
+        function: Callable[..., Result],
+        args: tuple[Any, ...],
     ) -> Result:
         began = time.monotonic()
         try:
             try:
-                with self.database.read(seconds, singly) as connection:
+                with connecting(seconds) as connection:
                     return function(connection, *args)
             except DBAPIError as error:
                 # The server ended this connection some time ago; it may well take another one.
                 if not error.connection_invalidated or time.monotonic() - began >= seconds:
                     raise
-            with self.database.read(seconds, singly) as connection:
+            with connecting(seconds) as connection:
                 return function(connection, *args)
         except (DBAPIError, PoolTimeout) as error:
             raise unavailable(error) from error

@@ -12,6 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from app.db.deadlines import Deadlines
 
@@ -43,9 +45,7 @@ class Database:
         self._keeping = Lock()
         self._kept: Connection | None = None
         self.engine = self._embedded_engine() if self.embedded else self._server_engine()
-        self._single = self.engine
-        if not self.embedded:
-            self._single = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._awaited = None if self.embedded else self._awaited_engine()
 
     def _embedded_engine(self) -> Engine:
         if not self.url.database or self.url.database == ":memory:":
@@ -65,40 +65,45 @@ class Database:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
 
+    def _awaited_engine(self) -> Engine:
+        """Connections of an event loop, for functions that run in it (see `awaited`)."""
+        url = self.url.set(drivername="postgresql+psycopg_async")
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **self._of_server())
+        return engine.sync_engine
+
     def _server_engine(self) -> Engine:
+        return create_engine(self.url, **self._of_server())
+
+    def _of_server(self) -> dict[str, Any]:
         options = "-c timezone=UTC"
         if self._bounded:
             limit = STATEMENT_SECONDS * 1000
             options += f" -c statement_timeout={limit} -c idle_in_transaction_session_timeout={limit}"
-        return create_engine(
-            self.url,
-            pool_size=self.pool_size,
-            max_overflow=0,
-            hide_parameters=True,  # an error's text goes to the log: no ids and no hashes there
-            pool_timeout=POOL_SECONDS,
-            pool_pre_ping=not self._bounded,
+        return {
+            "pool_size": self.pool_size,
+            "max_overflow": 0,
+            "hide_parameters": True,  # an error's text goes to the log: no ids and no hashes there
+            "pool_timeout": POOL_SECONDS,
+            "pool_pre_ping": not self._bounded,
             # PostgreSQL writes 1e300 out in full: json would read an integer that no answer can hold.
-            json_deserializer=orjson.loads,
-            connect_args={
+            "json_deserializer": orjson.loads,
+            "connect_args": {
                 "connect_timeout": CONNECT_SECONDS,
                 "application_name": "vitrine",
                 "options": options,
                 **_ALIVE,
             },
-        )
+        }
 
     @contextmanager
-    def read(self, seconds: float = STATEMENT_SECONDS, singly: bool = False) -> Iterator[Connection]:
+    def read(self, seconds: float = STATEMENT_SECONDS) -> Iterator[Connection]:
         """A connection for reading; one for requests is cut after so many seconds.
-
-        `singly`: each statement by itself, without the two round trips that begin and end a transaction.
 
         On SQLite one is kept for whoever comes first: to take one from the pool and give it back takes longer
         than most of what it is asked.
         """
         if not self.embedded or not self._keeping.acquire(blocking=False):
-            engine = self._single if singly else self.engine
-            with self._in_time(engine.connect(), seconds) as connection:
+            with self._in_time(self.engine.connect(), seconds) as connection:
                 yield connection
             return
         try:
@@ -118,6 +123,17 @@ class Database:
                 kept.rollback()
         except DBAPIError:
             self._kept = None
+
+    @contextmanager
+    def awaited(self, seconds: float) -> Iterator[Connection]:
+        """On a server, a connection for reading in an event loop, by a function that `greenlet_spawn` runs.
+
+        While it waits for the server the loop goes on, so it must hold no lock meanwhile. Each statement is
+        by itself: there is no transaction that would take two round trips more.
+        """
+        assert self._awaited is not None  # noqa: S101 (the edge asks for it on a server alone)
+        with self._in_time(self._awaited.connect(), seconds) as connection:
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -146,11 +162,16 @@ class Database:
             with opened as connection:
                 yield connection
             return
-        with self._deadlines.within(opened.connection.dbapi_connection, seconds), opened as connection:
+        with self._deadlines.within(opened.connection.driver_connection, seconds), opened as connection:
             yield connection
 
+    async def close_awaited(self) -> None:
+        """Close the connections of the event loop."""
+        if self._awaited is not None:
+            await greenlet_spawn(self._awaited.dispose)
+
     def close(self) -> None:
-        """Close all connections of the pool."""
+        """Close all other connections."""
         self._deadlines.close()
         if self._keeping.acquire(blocking=False):
             try:

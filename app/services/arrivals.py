@@ -72,36 +72,46 @@ class Arrivals:
         content = self._version.recommenders.get("content")
         if not isinstance(content, Content):
             return
+        # No lock is held while the database is asked: another request may do the same work meanwhile.
+        before = self._revision
+        changed = changed_keys(connection, before) if len(self._taken_in.keys) and revision > before else []
         with self._lock:
-            fresh = np.flatnonzero(~known[self._seen :]) + self._seen
-            room = MOST - len(self._taken_in.keys) - len(self._waiting)
-            self._waiting += fresh[: max(0, room)].tolist()
-            self._seen = len(keys)
-            self._look_again(connection, keys, revision)
-            batch, self._waiting = self._waiting[:AT_ONCE], self._waiting[AT_ONCE:]
-            if not batch:
-                return
-            rows = items_by_key(connection, [int(keys[position]) for position in batch])
-            found = [position for position in batch if int(keys[position]) in rows]
-            table = item_table([rows[int(keys[position])] for position in found])
-            alike = csr_array(content.similar(content.vectorise(table)))
-            shares = parents(alike, self._version.cold.warm(self._version.n_items))
-            before, places = self._taken_in, np.array(found, dtype=np.int64)
-            self._taken_in = _TakenIn(
-                np.concatenate([before.positions, places]),
-                np.concatenate([before.keys, keys[places]]),
-                csr_array(vstack([before.shares, shares], format="csr")),
-            )
+            if len(keys) > self._seen:
+                fresh = np.flatnonzero(~known[self._seen :]) + self._seen
+                room = MOST - len(self._taken_in.keys) - len(self._waiting)
+                self._waiting += fresh[: max(0, room)].tolist()
+                self._seen = len(keys)
+            self._look_again(changed)
+            self._revision = max(self._revision, revision)
+            batch = self._waiting[:AT_ONCE]
+        if not batch:
+            return
+        rows = items_by_key(connection, [int(keys[position]) for position in batch])
+        found = [position for position in batch if int(keys[position]) in rows]
+        table = item_table([rows[int(keys[position])] for position in found])
+        alike = csr_array(content.similar(content.vectorise(table)))
+        shares = parents(alike, self._version.cold.warm(self._version.n_items))
+        with self._lock:
+            self._compared(_TakenIn(np.array(found, dtype=np.int64), keys[found], shares))
+            if self._revision <= revision:
+                self._waiting = [position for position in self._waiting if position not in set(batch)]
 
-    def _look_again(self, connection: Connection, keys: NDArray[np.int64], revision: int) -> None:
+    def _look_again(self, changed: Sequence[int]) -> None:
         """Let go of those that have changed, to be compared anew."""
         taken_in = self._taken_in
-        if len(taken_in.keys) and revision != self._revision:
-            changed = np.isin(taken_in.keys, changed_keys(connection, self._revision))
-            if changed.any():
-                self._waiting += taken_in.positions[changed].tolist()
-                self._taken_in = taken_in.where(~changed)
-        self._revision = revision
+        stale = np.isin(taken_in.keys, changed)
+        if stale.any():
+            self._waiting += taken_in.positions[stale].tolist()
+            self._taken_in = taken_in.where(~stale)
+
+    def _compared(self, found: _TakenIn) -> None:
+        """Take in what was compared, in the place of what another request has made of the same items."""
+        before = self._taken_in.where(~np.isin(self._taken_in.keys, found.keys))
+        self._taken_in = _TakenIn(
+            np.concatenate([before.positions, found.positions]),
+            np.concatenate([before.keys, found.keys]),
+            csr_array(vstack([before.shares, found.shares], format="csr")),
+        )
 
     def lend(
         self, score_at: Callable[[NDArray[np.integer]], NDArray[np.float32]]

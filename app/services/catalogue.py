@@ -6,6 +6,7 @@ process, and nothing proportional to the catalogue is read for it.
 """
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,31 +68,34 @@ class Catalogue:
         """
         if seen is None:
             seen = current_revision(connection, "items")
-        latest = seen
-        if latest <= self._revision:
+        latest, before = seen, self._revision
+        if latest <= before:
             return seen
+        # No lock is held while the database is asked: on PostgreSQL another request goes on meanwhile.
+        for rows in served_columns(connection, before):
+            with self._lock:
+                self._take_in(rows)
+            latest = max(latest, rows[-1].revision)
         with self._lock:
-            before = self._size
-            places: list[int] = []
-            paths: list[list[str]] = []
-            try:
-                for row in served_columns(connection, self._revision):
-                    known = self._positions(np.array([row.id], dtype=np.int64), before)[0]
-                    place = self._append(row.id) if known < 0 else int(known)
-                    self._write(place, row)
-                    places.append(place)
-                    paths.append([path_of(path) for path in row.categories])
-                    latest = max(latest, row.revision)
-            finally:
-                # Also of a refresh that breaks off: the next one reads the same rows, and must find them.
-                self._paths.grow(self._size)
-                self._paths.write(np.array(places, dtype=np.int64), paths)
-                self.columns.changed()
-                self._offered = None
-                if self._size > before:
-                    self._by_key = np.argsort(self.keys, kind="stable")
             self._revision = max(self._revision, latest)
         return seen
+
+    def _take_in(self, rows: Sequence[AnyRow]) -> None:
+        """Write rows that were read; what another request has read since, and taken in, is newer."""
+        rows = [row for row in rows if row.revision > self._revision]
+        keys = np.array([row.id for row in rows], dtype=np.int64)
+        places = self._positions(keys, len(self._by_key)).tolist()
+        for at, row in enumerate(rows):
+            if places[at] < 0:
+                places[at] = self._append(row.id)
+            self._write(places[at], row)
+        self._paths.grow(self._size)
+        paths = [[path_of(path) for path in row.categories] for row in rows]
+        self._paths.write(np.array(places, dtype=np.int64), paths)
+        self.columns.changed()
+        self._offered = None
+        if self._size > len(self._by_key):
+            self._by_key = np.argsort(self.keys, kind="stable")
 
     def positions_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """Position of each key, -1 where it is unknown."""

@@ -1,6 +1,6 @@
 """The catalogue in memory: brought up to date by what changed, and by nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert, update
 
+from app.db.queries import items as queries
 from app.db.queries.items import served_columns
 from app.db.queries.revisions import next_revision
 from app.db.rows import AnyRow
@@ -48,10 +49,10 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Ids of the rows that refreshes read, in order."""
     seen: list[str] = []
 
-    def watched(connection: Connection, after_revision: int) -> Iterator[AnyRow]:
-        for row in served_columns(connection, after_revision):
-            seen.append(row.external_id)
-            yield row
+    def watched(connection: Connection, after_revision: int) -> Iterator[Sequence[AnyRow]]:
+        for rows in served_columns(connection, after_revision):
+            seen.extend(row.external_id for row in rows)
+            yield rows
 
     monkeypatch.setattr(module, "served_columns", watched)
     return seen
@@ -133,11 +134,10 @@ def test_a_refresh_that_fails_is_made_up_for(database: Database, monkeypatch: py
     catalogue = refresh(Catalogue(), database)
     put(database, "c", "d", "e")
 
-    def failing(connection: Connection, after_revision: int) -> Iterator[AnyRow]:
-        for row in list(served_columns(connection, after_revision)):
-            if row.external_id == "e":
-                raise ConnectionError("gone")
-            yield row
+    def failing(connection: Connection, after_revision: int) -> Iterator[Sequence[AnyRow]]:
+        for rows in served_columns(connection, after_revision):
+            yield [row for row in rows if row.external_id != "e"]
+            raise ConnectionError("gone")
 
     with monkeypatch.context() as patched:
         patched.setattr(module, "served_columns", failing)
@@ -222,3 +222,40 @@ def test_the_best_and_the_newest(ids: list[str], chosen: list[tuple[float, int, 
     assert catalogue.best(scores, allowed, n) == [(at, chosen[at][0]) for at in best[:n]]
     newest = sorted(places, key=lambda at: (-chosen[at][1], ids[at]))
     assert catalogue.newest(allowed, n) == newest[:n]
+
+
+def test_what_another_request_has_taken_in_since_is_newer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one waits for the database, another one asks it."""
+    put(database, "a", "b")
+    catalogue = refresh(Catalogue(), database)
+    patch(database, "a", availability="out_of_stock")
+
+    def slow(connection: Connection, after_revision: int) -> Iterator[Sequence[AnyRow]]:
+        rows = [list(part) for part in served_columns(connection, after_revision)]
+        monkeypatch.setattr(module, "served_columns", served_columns)
+        patch(database, "a", availability="in_stock")
+        put(database, "c")
+        refresh(catalogue, database)
+        yield from rows
+
+    monkeypatch.setattr(module, "served_columns", slow)
+    with database.read() as connection:
+        catalogue.refresh(connection)
+    assert names(catalogue) == {"a", "b", "c"}
+    assert catalogue.external_ids == ["a", "b", "c"]
+
+
+def test_a_first_look_reads_part_by_part(
+    database: Database, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "_AT_ONCE", 3)
+    put(database, *(f"i{number}" for number in range(7)))
+    put(database, "i1", "j1", "j2", categories=["J"])
+    catalogue = refresh(Catalogue(), database)
+    assert (
+        sorted(read) == sorted(catalogue.external_ids) == sorted([*(f"i{n}" for n in range(7)), "j1", "j2"])
+    )
+    assert names(catalogue, category="J") == {"i1", "j1", "j2"}
+    assert catalogue.positions_of(catalogue.keys).tolist() == list(range(9))

@@ -1,6 +1,6 @@
 """Items: one, many, and the columns that serving keeps in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select, update
@@ -109,10 +109,11 @@ def items_by_key(connection: Connection, keys: list[int]) -> dict[int, AnyRow]:
     return {row.id: row for row in connection.execute(select(items).where(items.c.id.in_(keys)))}
 
 
-def served_columns(connection: Connection, after_revision: int) -> Iterator[AnyRow]:
+def served_columns(connection: Connection, after_revision: int) -> Iterator[Sequence[AnyRow]]:
     """What serving keeps of each item changed since a revision, deleted ones included, as they changed.
 
-    What changes while they are read comes again at the end, for revisions commit in order.
+    In parts, none of them empty, each item once in a part. What changes while they are read comes again at
+    the end, for revisions commit in order.
     """
     revision, key = after_revision, _HIGHEST
     while True:
@@ -124,7 +125,8 @@ def served_columns(connection: Connection, after_revision: int) -> Iterator[AnyR
             .limit(_AT_ONCE)
         )
         rows = connection.execute(statement).all()
-        yield from rows
+        if rows:
+            yield rows
         if len(rows) < _AT_ONCE:
             return
         revision, key = rows[-1].revision, rows[-1].id
