@@ -47,7 +47,7 @@ class Edge:
         self.database = database
         self.max_body = max_body
         self._without_seconds = without_seconds
-        self._readers = CapacityLimiter(database.pool_size)
+        self._readers = CapacityLimiter(database.awaited_size)
         self._threads = CapacityLimiter(database.pool_size)
         # SQLite has one writer at a time: the others wait here rather than at its lock.
         self._writers = CapacityLimiter(1) if database.embedded else self._threads

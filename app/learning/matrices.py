@@ -1,5 +1,6 @@
 """Sparse matrices, made without more ado than they need."""
 
+import threading
 from copy import copy
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+_OF_THREAD: Final = threading.local()
 _NOTHING: Final[csr_array] = csr_array(np.zeros((1, 1), dtype=np.float32))
 
 
@@ -23,6 +25,26 @@ def unchecked(
     matrix.indptr = indptr.astype(width, copy=False)
     matrix._shape = shape  # type: ignore[attr-defined]
     return matrix
+
+
+def places_of_rows(
+    matrix: csr_array, rows: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where the entries of some rows stand among all, in the order of the rows, and how many each row has."""
+    starts = matrix.indptr[rows].astype(np.int64)
+    lengths = matrix.indptr[rows + 1] - starts
+    ends = np.cumsum(lengths)
+    count = int(ends[-1]) if len(ends) else 0
+    return np.repeat(starts - ends + lengths, lengths) + np.arange(count), lengths
+
+
+def room_of_thread(n: int, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Room for a number of each item, with whatever its last use left there."""
+    row: NDArray[Any] | None = getattr(_OF_THREAD, kind.name, None)
+    if row is None or len(row) < n:
+        row = np.empty(n, dtype=kind)
+        setattr(_OF_THREAD, kind.name, row)
+    return row
 
 
 def reweighted(matrix: csr_array, data: NDArray[Any]) -> csr_array:

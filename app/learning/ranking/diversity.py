@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from app.learning.matrices import places_of_rows, room_of_thread
+
 LOOKED_AT: Final = 200
 """Candidates that are compared with each other, the best ones."""
 
@@ -21,13 +23,15 @@ def diverse_order(
     equals comes the one that scores higher.
     """
     relevance = (1 - diversity) * scores / max(float(scores.max(initial=0)), 1e-30)
-    likest = np.zeros(len(scores), dtype=np.float64)
-    left = np.ones(len(scores), dtype=np.bool_)
+    likest = np.zeros(len(scores), dtype=np.float32)
+    value = relevance.copy()
     for _ in range(len(scores)):
-        place = int(np.argmax(np.where(left, relevance - diversity * likest, -np.inf)))
+        place = int(value.argmax())
         yield place
-        left[place] = False
-        likest = np.maximum(likest, similarity[place])
+        relevance[place] = -np.inf
+        np.maximum(likest, similarity[place], out=likest)
+        np.multiply(likest, -diversity, out=value)
+        value += relevance
 
 
 def likeness(similarities: csr_array, items: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -37,6 +41,11 @@ def likeness(similarities: csr_array, items: NDArray[np.int64]) -> NDArray[np.fl
     """
     found = np.zeros((len(items), len(items)), dtype=np.float32)
     known = np.flatnonzero(items < similarities.shape[0])
-    columns = items[known]
-    found[np.ix_(known, known)] = csr_array(csr_array(similarities[columns])[:, columns]).toarray()
+    places, lengths = places_of_rows(similarities, items[known])
+    neighbours = similarities.indices[places]
+    column = room_of_thread(similarities.shape[0], np.dtype(np.int32))
+    column[neighbours] = -1
+    column[items[known]] = known
+    both = np.flatnonzero(column[neighbours] >= 0)
+    found[np.repeat(known, lengths)[both], column[neighbours[both]]] = similarities.data[places[both]]
     return np.clip(np.maximum(found, found.T), 0, 1)

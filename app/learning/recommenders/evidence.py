@@ -3,7 +3,6 @@
 A catalogue of a million items takes milliseconds to write a score for each, and most of these are 0.
 """
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +14,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from app.learning.dataset import Histories
+from app.learning.matrices import places_of_rows, room_of_thread
 from app.learning.recommenders.base import Scores
 
 Part = tuple[NDArray[np.integer], NDArray[np.float32]]
 """Items and what is said of each."""
 _MANY: Final = 1 / 4
 """Entries for an item of the catalogue, from which to write to all items is quicker than to sort them."""
-_OF_THREAD: Final = threading.local()
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,7 @@ class Selective(ABC):
 def gather(row: csr_array | Evidence, weights: csr_array, kind: type[np.floating] = np.float32) -> Evidence:
     """The product of one sparse row `(1, m)` and a sparse matrix `(m, n_items)`, in numbers of a kind."""
     known, values = (row.items, row.scores) if isinstance(row, Evidence) else (row.indices, row.data)
-    starts = weights.indptr[known].astype(np.int64)
-    lengths = weights.indptr[known + 1] - starts
-    ends = np.cumsum(lengths)
-    count = int(ends[-1]) if len(ends) else 0
-    places = np.repeat(starts - ends + lengths, lengths) + np.arange(count)
+    places, lengths = places_of_rows(weights, known)
     parts = (weights.data[places] * np.repeat(values, lengths)).astype(kind, copy=False)
     return summed([(weights.indices[places], parts)], weights.shape[1])
 
@@ -102,7 +97,7 @@ def summed(parts: Sequence[Part], n_items: int) -> Evidence:
         for items, scores in parts:
             np.add.at(whole[0], items, scores)
         return Evidence.of(whole)
-    total = _row_of_thread(n_items, parts[0][1].dtype)
+    total = room_of_thread(n_items, parts[0][1].dtype)
     found = np.concatenate([items for items, _ in parts]) if len(parts) > 1 else parts[0][0]
     total[found] = 0
     for items, scores in parts:
@@ -139,12 +134,3 @@ def best(found: Evidence, k: int) -> Evidence:
         chosen = np.concatenate([above, np.flatnonzero(scores == least)[: k - len(above)]])
         chosen.sort()
     return Evidence(found.items[chosen], scores[chosen], found.n_items)
-
-
-def _row_of_thread(n_items: int, kind: np.dtype[Any]) -> NDArray[Any]:
-    """Room for a score of each item, with whatever the last sum left there."""
-    row: NDArray[Any] | None = getattr(_OF_THREAD, kind.name, None)
-    if row is None or len(row) < n_items:
-        row = np.empty(n_items, dtype=kind)
-        setattr(_OF_THREAD, kind.name, row)
-    return row
