@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -81,11 +82,19 @@ def lost() -> DBAPIError:
     return OperationalError("SELECT 7", {}, Exception("gone"), connection_invalidated=True)
 
 
+async def closing(at: Edge, call: Coroutine[Any, Any, int]) -> int:
+    """The answer; connections of this event loop end with it."""
+    try:
+        return await call
+    finally:
+        await at.database.close_awaited()
+
+
 def test_a_lost_connection_is_replaced_once(database: Database) -> None:
     at = Edge(database, 1)
     for call in (at.read, at.scan, at.write):
         once, twice = Counted(1), Counted(2)
-        assert asyncio.run(call(once)) == 7
+        assert asyncio.run(closing(at, call(once))) == 7
         assert once.began == 2
         with pytest.raises(DatabaseLost):
             asyncio.run(Edge(database, 1).scan(twice))
@@ -152,3 +161,45 @@ def test_who_waited_while_others_found_the_database_away_does_not_ask_it(databas
     else:
         assert isinstance(refused, Unavailable)
         assert asked.began == 0
+
+
+def test_while_a_server_answers_the_loop_goes_on(database: Database) -> None:
+    if database.embedded:
+        pytest.skip("SQLite answers within the loop")
+    at, order = Edge(database, 1), list[str]()
+
+    def slow(connection: Connection) -> int:
+        connection.execute(text("SELECT pg_sleep(0.5)"))
+        order.append("slow")
+        return 1
+
+    def quick(connection: Connection) -> int:
+        order.append("quick")
+        found: int = connection.execute(text("SELECT 2")).scalar_one()
+        return found
+
+    async def both() -> int:
+        first = asyncio.create_task(at.read(slow))
+        await asyncio.sleep(0.1)
+        return await at.read(quick) + await first
+
+    assert asyncio.run(closing(at, both())) == 3
+    assert order == ["quick", "slow"]
+
+
+def test_a_short_read_without_an_answer_is_cut(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Database(database_url, for_requests=True)
+    if opened.embedded:
+        pytest.skip("SQLite is no server")
+    monkeypatch.setattr(edge_module, "READ_SECONDS", 0.5)
+    at = Edge(opened, 1)
+
+    def endless(connection: Connection) -> int:
+        connection.execute(text("SELECT pg_sleep(30)"))
+        return 1
+
+    began = time.monotonic()
+    with pytest.raises(DatabaseLost):
+        asyncio.run(closing(at, at.read(endless)))
+    assert time.monotonic() - began < 10
+    opened.close()
