@@ -68,7 +68,12 @@ Instant = Annotated[
             _milliseconds,
             core_schema.chain_schema(
                 [
-                    core_schema.str_schema(strict=True, pattern=_RFC3339),
+                    core_schema.str_schema(strict=True),
+                    core_schema.custom_error_schema(
+                        core_schema.str_schema(pattern=_RFC3339),
+                        custom_error_type="rfc3339_time",
+                        custom_error_message="Give a time with its offset from UTC, as 2026-11-21T09:30:00Z",
+                    ),
                     core_schema.datetime_schema(strict=False, tz_constraint="aware"),
                 ]
             ),

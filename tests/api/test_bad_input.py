@@ -88,7 +88,7 @@ def test_bodies_of_another_kind(steady: TestClient, method: str, path: str) -> N
 
 
 DATES: dict[str, list[Any]] = {
-    "string_pattern_mismatch": ["", "now", "2026-01-01", "2026-01-01T00:00:00", "２０２６-01-01T00:00:00Z"],
+    "rfc3339_time": ["", "now", "2026-01-01", "2026-01-01T00:00:00", "２０２６-01-01T00:00:00Z"],
     "datetime_from_date_parsing": ["2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "0000-01-01T00:00:00Z"],
     "datetime_parsing": ["2026-01-01T25:00:00Z", "2026-01-01T00:00:00+99:99"],
     "date_out_of_range": ["0001-01-01T00:00:00Z", "1899-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59"],

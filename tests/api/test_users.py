@@ -83,7 +83,7 @@ def test_batch_keeps_the_good_and_names_the_bad(client: TestClient) -> None:
         (1, "string_too_short", "/user_id"),
         (2, "missing", "/user_id"),
         (3, "extra_forbidden", "/extra~1field"),
-        (4, "string_pattern_mismatch", "/created_at"),
+        (4, "rfc3339_time", "/created_at"),
         (5, "model_type", ""),
         (7, "nul_character", "/attributes"),
     ]
