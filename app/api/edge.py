@@ -47,7 +47,7 @@ class Edge:
         self.database = database
         self.max_body = max_body
         self._without_seconds = without_seconds
-        self._readers = CapacityLimiter(database.awaited_size)
+        self._readers = CapacityLimiter(database.pool_size)
         self._threads = CapacityLimiter(database.pool_size)
         # SQLite has one writer at a time: the others wait here rather than at its lock.
         self._writers = CapacityLimiter(1) if database.embedded else self._threads
@@ -63,8 +63,12 @@ class Edge:
         """A short read, of which each statement sees the moment at which it runs."""
         if self.database.embedded:
             return self._read(self.database.read, STATEMENT_SECONDS, function, args)
-        read = partial(self._read, self.database.awaited, READ_SECONDS, function, args)
-        return await self._run(self._readers, READ_SECONDS, partial(greenlet_spawn, read))
+        if self._readers.available_tokens > 0:
+            read = partial(self._read, self.database.awaited, READ_SECONDS, function, args)
+            return await self._run(self._readers, READ_SECONDS, partial(greenlet_spawn, read))
+        # In a crowd a turn of the loop takes long, and a read in it several: in a thread it takes two.
+        read = partial(self._read, self.database.read, READ_SECONDS, function, args)
+        return await self._run(self._threads, READ_SECONDS, self._in_thread(read))
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""

@@ -40,10 +40,8 @@ class Database:
         self.url = _with_driver(make_url(url))
         self.embedded = self.url.get_backend_name() == "sqlite"
         self._bounded = for_requests and not self.embedded
-        self.awaited_size = max(1, pool_size // 2)
-        """Connections of the event loop, on a server."""
-        self.pool_size = max(1, pool_size - self.awaited_size) if self._bounded else pool_size
-        """Connections of threads."""
+        self.pool_size = pool_size
+        """Connections of threads and, on a server, as many of the event loop."""
         self._deadlines = Deadlines()
         self._keeping = Lock()
         self._kept: Connection | None = None
@@ -71,20 +69,19 @@ class Database:
     def _awaited_engine(self) -> Engine:
         """Connections of an event loop, for functions that run in it (see `awaited`)."""
         url = self.url.set(drivername="postgresql+psycopg_async")
-        of_server = self._of_server(self.awaited_size)
-        engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **of_server)
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **self._of_server())
         return engine.sync_engine
 
     def _server_engine(self) -> Engine:
-        return create_engine(self.url, **self._of_server(self.pool_size))
+        return create_engine(self.url, **self._of_server())
 
-    def _of_server(self, pool_size: int) -> dict[str, Any]:
+    def _of_server(self) -> dict[str, Any]:
         options = "-c timezone=UTC"
         if self._bounded:
             limit = STATEMENT_SECONDS * 1000
             options += f" -c statement_timeout={limit} -c idle_in_transaction_session_timeout={limit}"
         return {
-            "pool_size": pool_size,
+            "pool_size": self.pool_size,
             "max_overflow": 0,
             "hide_parameters": True,  # an error's text goes to the log: no ids and no hashes there
             "pool_timeout": POOL_SECONDS,

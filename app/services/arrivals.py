@@ -34,12 +34,31 @@ class _TakenIn:
     positions: NDArray[np.int64]
     """In the catalogue, `(n_arrivals,)`."""
     keys: NDArray[np.int64]
+    revisions: NDArray[np.int64]
+    """Of the items as they were compared."""
     shares: csr_array
     """Of their parents, `(n_arrivals, n_items)`; rows sum to how alike they are."""
 
     def where(self, chosen: NDArray[np.bool_]) -> "_TakenIn":
         rows = np.flatnonzero(chosen)
-        return _TakenIn(self.positions[rows], self.keys[rows], csr_array(self.shares[rows]))
+        return _TakenIn(
+            self.positions[rows], self.keys[rows], self.revisions[rows], csr_array(self.shares[rows])
+        )
+
+    def newer_than(self, others: "_TakenIn") -> NDArray[np.bool_]:
+        """Which of these are of a later revision than among the others, or not there at all."""
+        known = dict(zip(others.keys.tolist(), others.revisions.tolist(), strict=True))
+        pairs = zip(self.keys.tolist(), self.revisions.tolist(), strict=True)
+        return np.array([revision > known.get(key, -1) for key, revision in pairs], dtype=np.bool_)
+
+    def beside(self, others: "_TakenIn") -> "_TakenIn":
+        """These and the others."""
+        return _TakenIn(
+            np.concatenate([self.positions, others.positions]),
+            np.concatenate([self.keys, others.keys]),
+            np.concatenate([self.revisions, others.revisions]),
+            csr_array(vstack([self.shares, others.shares], format="csr")),
+        )
 
 
 class Arrivals:
@@ -51,10 +70,10 @@ class Arrivals:
         """Positions of the catalogue that were looked at."""
         self._revision = -1
         """Of the catalogue, up to which they were looked at."""
-        self._waiting: list[int] = []
-        self._taken_in = _TakenIn(
-            np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), empty(0, version.n_items)
-        )
+        self._waiting: dict[int, None] = {}
+        """Positions to be compared, in order."""
+        nothing = np.empty(0, dtype=np.int64)
+        self._taken_in = _TakenIn(nothing, nothing, nothing, empty(0, version.n_items))
         """One reference, so that readers see all of one moment."""
         self._lock = threading.Lock()
 
@@ -79,39 +98,40 @@ class Arrivals:
             if len(keys) > self._seen:
                 fresh = np.flatnonzero(~known[self._seen :]) + self._seen
                 room = MOST - len(self._taken_in.keys) - len(self._waiting)
-                self._waiting += fresh[: max(0, room)].tolist()
+                self._waiting |= dict.fromkeys(fresh[: max(0, room)].tolist())
                 self._seen = len(keys)
-            self._look_again(changed)
+            # Until it is compared anew, what has changed stands as it stood.
+            stale = np.isin(self._taken_in.keys, changed)
+            self._waiting |= dict.fromkeys(self._taken_in.positions[stale].tolist())
             self._revision = max(self._revision, revision)
-            batch = self._waiting[:AT_ONCE]
+            # Another request may know a larger catalogue.
+            batch = [position for position in self._waiting if position < len(keys)][:AT_ONCE]
         if not batch:
             return
         rows = items_by_key(connection, [int(keys[position]) for position in batch])
+        with self._lock:
+            batch = [position for position in batch if position in self._waiting]
+        if not batch:
+            return
         found = [position for position in batch if int(keys[position]) in rows]
         table = item_table([rows[int(keys[position])] for position in found])
         alike = csr_array(content.similar(content.vectorise(table)))
         shares = parents(alike, self._version.cold.warm(self._version.n_items))
+        revisions = np.array([rows[int(keys[position])].revision for position in found], dtype=np.int64)
+        compared = _TakenIn(np.array(found, dtype=np.int64), keys[found], revisions, shares)
         with self._lock:
-            self._compared(_TakenIn(np.array(found, dtype=np.int64), keys[found], shares))
-            if self._revision <= revision:
-                self._waiting = [position for position in self._waiting if position not in set(batch)]
+            self._take_in(compared)
+            for position in batch:
+                self._waiting.pop(position, None)
+            if self._revision > revision:
+                # Another request has seen later changes, maybe of these: compared again, last of all.
+                self._waiting |= dict.fromkeys(batch)
 
-    def _look_again(self, changed: Sequence[int]) -> None:
-        """Let go of those that have changed, to be compared anew."""
-        taken_in = self._taken_in
-        stale = np.isin(taken_in.keys, changed)
-        if stale.any():
-            self._waiting += taken_in.positions[stale].tolist()
-            self._taken_in = taken_in.where(~stale)
-
-    def _compared(self, found: _TakenIn) -> None:
-        """Take in what was compared, in the place of what another request has made of the same items."""
-        before = self._taken_in.where(~np.isin(self._taken_in.keys, found.keys))
-        self._taken_in = _TakenIn(
-            np.concatenate([before.positions, found.positions]),
-            np.concatenate([before.keys, found.keys]),
-            csr_array(vstack([before.shares, found.shares], format="csr")),
-        )
+    def _take_in(self, compared: _TakenIn) -> None:
+        """Take in what was compared, unless another request has compared what is newer."""
+        compared = compared.where(compared.newer_than(self._taken_in))
+        kept = self._taken_in.where(~np.isin(self._taken_in.keys, compared.keys))
+        self._taken_in = kept.beside(compared)
 
     def lend(
         self, score_at: Callable[[NDArray[np.integer]], NDArray[np.float32]]

@@ -75,6 +75,8 @@ class Catalogue:
         for rows in served_columns(connection, before):
             with self._lock:
                 self._take_in(rows)
+                # In order of revisions: what is before that of the last row is all here.
+                self._revision = max(self._revision, rows[-1].revision - 1)
             latest = max(latest, rows[-1].revision)
         with self._lock:
             self._revision = max(self._revision, latest)

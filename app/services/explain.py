@@ -104,7 +104,11 @@ def _grounds(
     arrivals = _parents(connection, model, keys[came])
     carried, lent = served(version.recommenders, blend, version.cold, history, wanted, arrivals)
     latest = np.argsort(history.ages, kind="stable")[:MAX_ITEMS]
-    named = np.array([own[index] for index in history.matrix.indices[latest].tolist()], dtype=np.int64)
+    # What an item newer than the model is like may have been compared anew since: it stands for itself then.
+    keys_of_known = [
+        own.get(index, int(version.item_keys[index])) for index in history.matrix.indices[latest].tolist()
+    ]
+    named = np.array(keys_of_known, dtype=np.int64)
     named, behind = np.unique(named, return_inverse=True)
     shares = carried.shares[:, latest] @ np.equal.outer(behind, np.arange(len(named))).astype(np.float32)
     supporters = np.zeros(len(keys), dtype=np.int64)

@@ -98,7 +98,8 @@ class ItemColumns:
         """Whether these fields were read before, so that only what changed is to be read."""
         with self._lock:
             return all(
-                name in self._held or (self._names.revision >= 0 and self._absent(name))
+                (name in self._held and self._held[name].revision >= 0)
+                or (self._names.revision >= 0 and self._absent(name))
                 for name in names
                 if name != _PATHS
             )

@@ -135,7 +135,7 @@ class Live:
         # The version may know items that came since this process answered last.
         with self._database.read() as connection:
             self.catalogue.refresh(connection)
-        opened.prepare(self.catalogue)
+        opened.indexes(self.catalogue)
         before, self.current = self.current, opened
         MODEL_LOADED.set_to_current_time()
         log.info("model_loaded", version=opened.name, before=before.name if before else None)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -53,9 +54,14 @@ class LiveModel:
             raise ArtifactError(
                 f"version {name} was written by another release, and this one cannot read it: {_told(error)}"
             ) from error
-        return cls(
+        opened = cls(
             name, version, content, Arrivals(version), np.argsort(version.item_keys), np.empty(0, np.int64)
         )
+        try:
+            opened._prepare()
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise ArtifactError(f"version {name} cannot be asked: {_told(error)}") from error
+        return opened
 
     def indexes_of(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
         """The model's index of each item, by database key; -1 where the training did not know it."""
@@ -77,9 +83,8 @@ class LiveModel:
             self._positions = catalogue.positions_of(np.asarray(self.version.item_keys))
         return self._positions
 
-    def prepare(self, catalogue: Catalogue) -> None:
+    def _prepare(self) -> None:
         """Work out what is the same at every request, so that none has to wait for it."""
-        self.indexes(catalogue)
         for blend in self.version.blends.named.values():
             self.combined(blend, self.family_scores(self.nothing_known, blend))
 
@@ -138,7 +143,10 @@ class LiveModel:
         cold, same = self.version.cold, blend.impersonal(scores)
         key = tuple(sorted(same.weights.items()))
         ground = self._grounds.get(key)
-        if ground is None:
+        if ground is not None:
+            with suppress(KeyError):  # another thread may just have let it go
+                self._grounds.move_to_end(key)
+        else:
             nothing = np.zeros((1, self.version.n_items), dtype=np.float32)
             ground = Ground.of(same.combine(scores) if same.weights else nothing, cold)
             self._grounds[key] = ground
@@ -170,7 +178,7 @@ class LiveModel:
         return self._ranked[family]
 
 
-def _told(error: KeyError | ValueError | TypeError) -> str:
+def _told(error: Exception) -> str:
     """What of a version cannot be read, in one line."""
     if isinstance(error, KeyError):
         return f"it has no {error}"

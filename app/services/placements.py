@@ -11,7 +11,7 @@ from app.services.live import Live
 from app.services.recommend import recommend
 from app.services.scenario_settings import UNKNOWN, merged
 from app.services.shop_rules import reads_much
-from app.services.together import AT_ONCE, asked_together
+from app.services.together import asked_together, at_once
 
 
 def list_for(
@@ -35,8 +35,9 @@ def lists_for(
     in_scenarios = [_in_scenario(connection, live, request) for request in requests]
     page = Distinct(connection, live, [wanted for wanted, _ in in_scenarios]) if distinct else None
     results = []
-    for first in range(0, len(in_scenarios), AT_ONCE):
-        some = in_scenarios[first : first + AT_ONCE]
+    size = at_once(live)
+    for first in range(0, len(in_scenarios), size):
+        some = in_scenarios[first : first + size]
         asked = asked_together(connection, live, [wanted for wanted, _ in some])
         for place, (wanted, said) in enumerate(some):
             at = f"/requests/{first + place}"

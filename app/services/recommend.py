@@ -59,7 +59,8 @@ def recommend(
         if asked is None
         else asked.events
     )
-    seen = live.catalogue.refresh(connection, events.items_revision)
+    # Lists that were asked together were read a while ago.
+    seen = live.catalogue.refresh(connection, events.items_revision if asked is None else None)
     exclude_seen = excludes_seen(model, request)
     left_out = [] if request.exclude_seen is False else _left_out(connection, events, exclude_seen, now)
     if request.exclude_bought_days:

@@ -17,7 +17,14 @@ from app.services.live_model import LiveModel
 from app.services.topic import Topic, excludes_seen
 
 AT_ONCE: Final = 100
-"""People of whom the models are asked at once: what they say of all items takes memory."""
+"""People of whom the models are asked at once."""
+SCORES_AT_ONCE: Final = 20_000_000
+"""Scores that a model with evidence of all items may answer at once."""
+
+
+def at_once(live: Live) -> int:
+    """Of how many people the models are asked at once."""
+    return max(1, min(AT_ONCE, SCORES_AT_ONCE // max(1, len(live.catalogue))))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def comparable(answer: dict[str, Any]) -> dict[str, Any]:
 def test_each_list_is_what_a_single_call_says(
     shop: TestClient, trained: TrainedShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.placements.AT_ONCE", 17)
+    monkeypatch.setattr("app.services.together.AT_ONCE", 17)
     names = [user["user_id"] for user in trained.shop.users()][:60]
     # Somebody new, somebody of whom little is known, and somebody whose latest item is newer than the model.
     assert (
@@ -73,7 +73,7 @@ def test_models_are_asked_for_many_at_once(
         return real(people, *rest)
 
     monkeypatch.setattr("app.services.together.histories_of", counted)
-    monkeypatch.setattr("app.services.placements.AT_ONCE", 30)
+    monkeypatch.setattr("app.services.together.AT_ONCE", 30)
     names = [user["user_id"] for user in trained.shop.users()][:70]
     body = {"requests": [{"user_id": name} for name in names]}
     assert open_shop.post("/v1/recommendations/batch", json=body).status_code == 200

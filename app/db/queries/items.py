@@ -33,7 +33,7 @@ _WRITTEN = ("external_id", *FIELDS, "created_at", "updated_at", "revision")
 _ON_CONFLICT = "(external_id) DO UPDATE SET deleted_at = NULL, " + ", ".join(
     f"{name} = excluded.{name}" for name in (*FIELDS, "updated_at", "revision")
 )
-_AT_ONCE = 10_000
+_AT_ONCE = 5_000
 """Rows that are read in one statement."""
 _HIGHEST = 2**63 - 1
 _SERVED = (

@@ -101,6 +101,8 @@ class Combined:
         """The scores of some items, `(len(items),)`."""
         if self.whole is not None:
             return np.asarray(self.whole[items])
+        if not self.n_items:
+            return np.zeros(len(items), dtype=np.float32)
         scores: NDArray[np.float32] = self.ground.scores[items]
         if len(self.items):
             places = np.minimum(np.searchsorted(self.items, items), len(self.items) - 1)
