@@ -35,7 +35,9 @@ _ATTEMPTS = 3
 _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
 READ_SECONDS = 10.0
-"""How long a short read may take on PostgreSQL, and how long a thread for it is waited for."""
+"""How long a short read may take on PostgreSQL."""
+ROOM_SECONDS = 2.0
+"""How long a connection for it is waited for; in a crowd it is refused while others may still be asked."""
 WAIT_SECONDS = 30.0
 """How long a thread is waited for by what may take long."""
 
@@ -65,10 +67,10 @@ class Edge:
             return self._read(self.database.read, STATEMENT_SECONDS, function, args)
         if self._readers.available_tokens > 0:
             read = partial(self._read, self.database.awaited, READ_SECONDS, function, args)
-            return await self._run(self._readers, READ_SECONDS, partial(greenlet_spawn, read))
+            return await self._run(self._readers, ROOM_SECONDS, partial(greenlet_spawn, read))
         # In a crowd a turn of the loop takes long, and a read in it several: in a thread it takes two.
         read = partial(self._read, self.database.read, READ_SECONDS, function, args)
-        return await self._run(self._threads, READ_SECONDS, self._in_thread(read))
+        return await self._run(self._threads, ROOM_SECONDS, self._in_thread(read))
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
