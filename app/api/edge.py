@@ -8,6 +8,7 @@ database run in a thread.
 import asyncio
 import codecs
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -32,6 +33,8 @@ from app.services.shown import Shown
 Result = TypeVar("Result")
 
 _ATTEMPTS = 3
+_WRITERS = 8
+"""Threads that wait for their turn to write to SQLite."""
 _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
 READ_SECONDS = 10.0
@@ -51,8 +54,10 @@ class Edge:
         self._without_seconds = without_seconds
         self._readers = CapacityLimiter(database.pool_size)
         self._threads = CapacityLimiter(database.pool_size)
-        # SQLite has one writer at a time: the others wait here rather than at its lock.
-        self._writers = CapacityLimiter(1) if database.embedded else self._threads
+        # SQLite has one writer at a time. The others wait for their turn in threads: were it handed on by the
+        # event loop, in a crowd each would wait for a turn of that, too.
+        self._writers = CapacityLimiter(_WRITERS) if database.embedded else self._threads
+        self._writing = threading.Lock() if database.embedded else nullcontext()
         self._unlimited = CapacityLimiter(math.inf)
         self._reach = Reach()
 
@@ -134,7 +139,7 @@ class Edge:
             done = False
             began = time.monotonic()
             try:
-                with self.database.write() as connection:
+                with self._writing, self.database.write() as connection:
                     result = function(connection, *args)
                     done = True
                 return result
