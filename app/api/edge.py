@@ -33,7 +33,7 @@ from app.services.shown import Shown
 Result = TypeVar("Result")
 
 _ATTEMPTS = 3
-_WRITERS = 8
+_WRITERS = 32
 """Threads that wait for their turn to write to SQLite."""
 _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
