@@ -34,7 +34,7 @@ from benchmarks import processes
 from benchmarks.machine import goal, say, show, spread
 from benchmarks.options import Options
 
-GOAL = 0.3
+GOAL = 0.4
 _POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/"
 _SINGLE = 200
 """Calls of one interaction each, in a round."""
