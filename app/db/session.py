@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.util import greenlet_spawn
 
 from app.db.deadlines import Deadlines
@@ -73,6 +72,10 @@ class Database:
 
     def _awaited_engine(self) -> Engine:
         """Connections of an event loop, for functions that run in it (see `awaited`)."""
+        # Both come with the extra for PostgreSQL; the second alone would not be told by its name.
+        import greenlet  # noqa: F401
+        from sqlalchemy.ext.asyncio import create_async_engine
+
         url = self.url.set(drivername="postgresql+psycopg_async")
         engine = create_async_engine(url, isolation_level="AUTOCOMMIT", **self._of_server())
         return engine.sync_engine

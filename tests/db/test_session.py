@@ -1,5 +1,7 @@
 """Connections and transactions."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,37 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
         assert connection.exec_driver_sql("SELECT 1").scalar_one() == 1
     database.close()
     assert (tmp_path / "a" / "b" / "shop.db").exists()
+
+
+WITHOUT_EXTRA = """
+import sys
+sys.modules["greenlet"] = sys.modules["psycopg"] = None
+from starlette.testclient import TestClient
+from app.core.settings import Settings
+from app.db import migrate
+from app.db.session import Database
+from app.main import create_app
+url = f"sqlite:///{sys.argv[1]}/shop.db"
+database = Database(url)
+migrate.upgrade(database)
+database.close()
+app = create_app(Settings(database_url=url, artifacts=sys.argv[1], log_level="error"))
+with TestClient(app, base_url="http://127.0.0.1", client=("127.0.0.1", 5)) as client:
+    assert client.get("/v1/users/u/recommendations").status_code == 200
+"""
+
+
+def test_sqlite_needs_nothing_of_the_extra_for_postgresql(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_EXTRA, str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("missing", ["psycopg", "greenlet"])
+def test_what_is_missing_of_the_extra_is_told_by_its_name(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ModuleNotFoundError) as told:
+        Database("postgresql://postgres@127.0.0.1:5432/nowhere")
+    assert told.value.name == missing
