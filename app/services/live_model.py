@@ -26,7 +26,7 @@ from app.services.arrivals import Arrivals
 from app.services.catalogue import Catalogue
 
 _MOST_GROUNDS = 16
-"""Blends of which is kept what they say to anybody: three numbers for each item."""
+"""Blends of which is kept what they say to anybody: two numbers for each item."""
 
 
 @dataclass

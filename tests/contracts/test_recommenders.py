@@ -11,8 +11,9 @@ from scipy.sparse import csr_array
 
 from app.learning.dataset import Dataset, Histories
 from app.learning.preferences import dataset_histories
+from app.learning.ranking.blend import normalise, normalised
 from app.learning.recommenders.base import Explainable, NotEnoughData, Recommender
-from app.learning.recommenders.evidence import Selective
+from app.learning.recommenders.evidence import Evidence, Selective
 from app.learning.recommenders.registry import FAMILIES
 from tests.worlds import befriended, checkerboard, world
 
@@ -94,6 +95,9 @@ def test_evidence_of_one_history_is_its_scores(name: str) -> None:
         found, scores = model.evidence(alone), model.score(alone)
         np.testing.assert_allclose(found.dense(), scores, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(of_row.dense(), scores, rtol=1e-4, atol=1e-6)
+        scaled = normalised(model, alone)
+        assert isinstance(scaled, Evidence)
+        np.testing.assert_allclose(scaled.dense(), normalise(scores), rtol=1e-4, atol=1e-6)
         np.testing.assert_array_equal(of_row.at(np.arange(scores.shape[1])), of_row.dense()[0])
         np.testing.assert_array_equal(found.at(np.arange(scores.shape[1])), found.dense()[0])
 

@@ -107,7 +107,7 @@ def summed(parts: Sequence[Part], n_items: int) -> Evidence:
 
 
 def distinct(numbers: NDArray[Any]) -> NDArray[Any]:
-    """Each number once, ascending: of some thousands three times as quick as numpy's own."""
+    """Each number once, ascending."""
     numbers = np.sort(numbers)
     first = np.ones(len(numbers), dtype=np.bool_)
     np.not_equal(numbers[1:], numbers[:-1], out=first[1:])
@@ -115,7 +115,7 @@ def distinct(numbers: NDArray[Any]) -> NDArray[Any]:
 
 
 def by_row(matrix: csr_array) -> list[Evidence]:
-    """The rows of a matrix `(n_batch, n_items)`."""
+    """The rows of a matrix `(n_batch, n_items)`, whose entries are put in order where they are not."""
     matrix.sort_indices()
     data = matrix.data.astype(np.float32, copy=False)
     return [
