@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
 
 from app.api import (
     audit,
@@ -36,12 +38,15 @@ from app.api import (
     training_runs,
     users,
 )
+from app.api.admission import ADMISSION, Admission
 from app.api.edge import Edge
+from app.api.headers import EXPOSED
 from app.api.middleware import Telemetry
 from app.api.openapi import set_up_openapi
 from app.api.paths import EncodedSlashes
 from app.api.problems import add_problem_handlers
 from app.api.pseudonyms import Pseudonyms
+from app.api.refusals import Refusals
 from app.api.safeguards import Safeguards
 from app.core.settings import Settings
 from app.core.telemetry import set_up_logs
@@ -93,12 +98,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     edge = Edge(database, settings.max_body_mb * 2**20, without_seconds=without)
     shown = Shown(edge.write, settings.shown_days > 0)
 
+    refusals = Refusals(settings.hsts_seconds, settings.cors_origins)
+    operations = [
+        (method, route.path)
+        for module in ROUTERS
+        for route in module.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    ]
+    admission = Admission(settings.max_concurrent, settings.database_pool, refusals, operations)
+
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         try:
             await when_reached(partial(check_key, database, settings.pseudonyms_by))
             async with live.following(settings.model_poll_seconds), shown.recording():
-                yield
+                yield {ADMISSION: admission}
         finally:
             await database.close_awaited()
             database.close()
@@ -128,19 +143,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.router)
     add_problem_handlers(app)
     set_up_openapi(app)
-    app.add_middleware(
-        Safeguards,
-        max_concurrent=settings.max_concurrent,
-        body_seconds=settings.body_seconds,
-        hsts_seconds=settings.hsts_seconds,
-    )
+    app.add_middleware(Safeguards, body_seconds=settings.body_seconds, hsts_seconds=settings.hsts_seconds)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "X-API-Key", "X-User-Token", "Content-Type", "X-Request-ID"],
-            expose_headers=["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy"],
+            expose_headers=EXPOSED,
         )
     app.add_middleware(Telemetry, access_log=settings.access_log)
     app.add_middleware(EncodedSlashes)

@@ -1,11 +1,14 @@
 """Connections whose requests have heads of bounded size, that come in bounded time."""
 
-import time
 from asyncio import TimerHandle, Transport
-from typing import Any, Final
+from typing import Any, Final, cast
 
+from starlette.types import ASGIApp, Scope
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.api.admission import ADMISSION, Admission
+from app.core.errors import AppError, HeadTooLarge, MalformedRequest
 
 HEAD_SECONDS: Final = 10.0
 """From the first byte of a request (or from the connection) to the end of its headers."""
@@ -14,16 +17,11 @@ HEAD_LINES: Final = 200
 CONNECTIONS: Final = 1_000
 """Of a process; the calls of those beyond are refused, and those beyond twice as many are not listened to."""
 PIPELINE: Final = 100
-"""Requests of one connection that wait for the answers to those before them."""
-QUEUED: Final = "queued_at"
-"""In a request's state: when it began to wait for its turn, by `time.monotonic`."""
-CROWDED: Final = "crowded"
-"""In a request's state: whether there are too many connections."""
-_TOO_LARGE: Final = b"The request's headers are too large."
-_ANSWER: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"connection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(_TOO_LARGE), _TOO_LARGE)
-)
+"""Requests of one connection that wait for the answers to those before them, or that come in one packet."""
+_HEALTH: Final = "/health/"
+"""What is asked below this is always answered."""
+_TOO_LARGE: Final = f"The request's headers are more than {HEAD_LINES} lines or {HEAD_BYTES // 1024} KiB."
+_UNREADABLE: Final = "What came is not a request of HTTP/1.1."
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -38,6 +36,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._held_bytes = 0
         """Received since the parser last came to something; it holds them."""
         self._came_on = False
+        self._in_packet = 0
+        """Requests whose heads ended in what was received last."""
+        self._admission: Admission = self.app_state[ADMISSION]
+        self._refusals = self._admission.refusals
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -55,18 +57,19 @@ class BoundedHttp(HttpToolsProtocol):
         if self._timer is None and self.cycle is not None and self.cycle.response_complete:
             self._await_head()
         self._came_on = False
+        self._in_packet = 0
         super().data_received(data)
         self._held_bytes = 0 if self._came_on else self._held_bytes + len(data)
         if self._held_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self._refuse()
+            self._refuse(HeadTooLarge(_TOO_LARGE))
 
     def send_400_response(self, msg: str) -> None:
-        if len(self.pipeline) >= PIPELINE:
+        if self._is_too_much:
             self.transport.close()
         elif self._head_bytes > HEAD_BYTES or len(self.headers or ()) > HEAD_LINES:
-            self._refuse()
+            self._refuse(HeadTooLarge(_TOO_LARGE))
         else:
-            super().send_400_response(msg)
+            self._refuse(MalformedRequest(_UNREADABLE))
 
     def on_message_begin(self) -> None:
         self._head_bytes = 0
@@ -83,7 +86,8 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._came_on = True
         self._head_is_here()
-        if len(self.pipeline) >= PIPELINE:
+        self._in_packet += 1
+        if self._is_too_much:
             raise ValueError("too many")
         super().on_headers_complete()
 
@@ -92,19 +96,42 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_body(body)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        state = cycle.scope["state"]
-        state[QUEUED] = time.monotonic()
-        state[CROWDED] = len(self.connections) > CONNECTIONS
-        super()._start_asgi_task(cycle, app)
+        self._unset_keepalive_if_required()  # a refusal before it in the same packet has set it
+        scope = cast(Scope, cycle.scope)
+        crowded = len(self.connections) > CONNECTIONS
+        cycle.keep_alive &= not crowded
+        if scope["path"].startswith(_HEALTH):
+            super()._start_asgi_task(cycle, app)
+        elif not crowded and self._admission.has_room(scope):
+            let_in = self._admission.around(cast(ASGIApp, app), scope)
+            super()._start_asgi_task(cycle, cast(ASGI3Application, let_in))
+        elif self.flow.write_paused:  # it waits until what was answered before is read
+            super()._start_asgi_task(cycle, cast(ASGI3Application, self._refusals))
+        else:
+            self._turn_away(cycle, scope)
+
+    def _turn_away(self, cycle: RequestResponseCycle, scope: Scope) -> None:
+        """Answer that there is no room, without a task: that would cost several times as much."""
+        # Whoever waits for leave to send the body may send it, or the next request.
+        cycle.keep_alive &= not cycle.waiting_for_100_continue
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(self._refusals.whole(scope, cycle.keep_alive))
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+
+    @property
+    def _is_too_much(self) -> bool:
+        return len(self.pipeline) >= PIPELINE or self._in_packet > PIPELINE
 
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_BYTES or len(self.headers) > HEAD_LINES:
             raise ValueError("too large")  # the parser makes it one of its errors
 
-    def _refuse(self) -> None:
+    def _refuse(self, error: AppError) -> None:
         if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_ANSWER)
+            self.transport.write(self._refusals.unreadable(error))
         self.transport.close()
 
     def _await_head(self) -> None:

@@ -16,10 +16,10 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, WouldBlock, to_thread
 from fastapi import Depends, Query, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.util import greenlet_spawn
@@ -39,8 +39,10 @@ _COLLISIONS = frozenset({"40001", "40P01"})
 """PostgreSQL's codes of a serialization failure and of a deadlock."""
 READ_SECONDS = 10.0
 """How long a short read may take on PostgreSQL."""
-ROOM_SECONDS = 2.0
+ROOM_SECONDS = 1.0
 """How long a connection for it is waited for; in a crowd it is refused while others may still be asked."""
+LATELY_SECONDS = 0.5
+"""A database that answered so long ago needs not be asked whether it does."""
 WAIT_SECONDS = 30.0
 """How long a thread is waited for by what may take long."""
 
@@ -60,22 +62,26 @@ class Edge:
         self._writing = threading.Lock() if database.embedded else nullcontext()
         self._unlimited = CapacityLimiter(math.inf)
         self._reach = Reach()
+        self._answered_at = -math.inf
+        """When the latest read began that was answered."""
 
     @property
     def serves_without(self) -> bool:
         """Whether recommendations go on though the database does not answer."""
         return self._reach.silent_seconds < self._without_seconds
 
+    async def ask(self) -> None:
+        """Whether the database answers: raises Unavailable if not. In a crowd others have just asked it."""
+        lately = time.monotonic() - self._answered_at < LATELY_SECONDS
+        if self._reach.lost or not lately:
+            await self.read(_ping)
+
     async def read(self, function: Callable[..., Result], *args: Any) -> Result:
         """A short read, of which each statement sees the moment at which it runs."""
         if self.database.embedded:
             return self._read(self.database.read, STATEMENT_SECONDS, function, args)
-        if self._readers.available_tokens > 0:
-            read = partial(self._read, self.database.awaited, READ_SECONDS, function, args)
-            return await self._run(self._readers, ROOM_SECONDS, partial(greenlet_spawn, read))
-        # In a crowd a turn of the loop takes long, and a read in it several: in a thread it takes two.
-        read = partial(self._read, self.database.read, READ_SECONDS, function, args)
-        return await self._run(self._threads, ROOM_SECONDS, self._in_thread(read))
+        read = partial(self._read, self.database.awaited, READ_SECONDS, function, args)
+        return await self._run(self._readers, ROOM_SECONDS, partial(greenlet_spawn, read))
 
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
@@ -101,10 +107,9 @@ class Edge:
         with nullcontext() if self.database.embedded else self._reach.asking():
             me, was_lost = object(), self._reach.lost
             try:
-                async with asyncio.timeout(seconds):
-                    await room.acquire_on_behalf_of(me)
-            except TimeoutError:
-                raise Unavailable("All database connections are in use; try again.") from None
+                room.acquire_on_behalf_of_nowait(me)
+            except WouldBlock:
+                await _room_for(me, room, seconds)
             try:
                 if self._reach.lost and not was_lost:
                     # Those before found out: to open another connection would only take longer.
@@ -124,7 +129,9 @@ class Edge:
         try:
             try:
                 with connecting(seconds) as connection:
-                    return function(connection, *args)
+                    result = function(connection, *args)
+                self._answered_at = max(self._answered_at, began)
+                return result
             except DBAPIError as error:
                 # The server ended this connection some time ago; it may well take another one.
                 if not error.connection_invalidated or time.monotonic() - began >= seconds:
@@ -155,6 +162,18 @@ class Edge:
                 if attempt == _ATTEMPTS - 1 or not (stale or _collided(error)):
                     raise unavailable(error) from error
         raise AssertionError("the last attempt answers or raises")
+
+
+async def _room_for(me: object, room: CapacityLimiter, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await room.acquire_on_behalf_of(me)
+    except TimeoutError:
+        raise Unavailable("All database connections are in use; try again.") from None
+
+
+def _ping(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))
 
 
 def unavailable(error: Exception) -> Exception:

@@ -13,6 +13,8 @@ _UNLESS_SAID: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+EXPOSED: Final = ("X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy")
+"""What pages of other origins may read, where the settings let them call at all."""
 
 
 def set_security_headers(headers: MutableHeaders, hsts_seconds: int) -> None:

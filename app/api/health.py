@@ -5,7 +5,6 @@ import os
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from sqlalchemy import Connection, text
 
 from app.api.auth import scope
 from app.api.edge import EdgeDep, LiveDep, answer
@@ -35,7 +34,7 @@ async def get_readiness(edge: EdgeDep, live: LiveDep) -> Response:
     """
     database = "ok"
     try:
-        await edge.read(_ping)
+        await edge.ask()
     except AppError as error:
         database = error.detail
     model = live.current
@@ -64,7 +63,3 @@ async def get_metrics() -> Response:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-
-def _ping(connection: Connection) -> None:
-    connection.execute(text("SELECT 1"))

@@ -8,6 +8,7 @@ be refused nor be told that all is well.
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -19,6 +20,9 @@ from app.api.connections import BoundedHttp
 EVERY_SECONDS: Final = 0.05
 AT_ONCE: Final = 512
 """Connections that one process takes in at one time; the rest is for the others, or later."""
+SWITCH_SECONDS: Final = 0.0005
+"""After which a thread that waits for the interpreter gets it from the loop; a write waits so a dozen
+times."""
 BACKLOG: Final = 4_096
 """Connections that the system keeps waiting for all processes; who finds no room there tries again for half a
 minute."""
@@ -40,6 +44,7 @@ class PromptLoop(uvloop.Loop):
     """uvloop's own; whatever waits at the door of a server is let in every few milliseconds."""
 
     async def create_server(self, protocol_factory: Any, *args: Any, **named: Any) -> Any:
+        sys.setswitchinterval(SWITCH_SECONDS)
         server = await super().create_server(protocol_factory, *args, **named)
         if named.get("ssl") is None:
             self._taking_in = self.create_task(_take_in(server, protocol_factory))

@@ -56,6 +56,18 @@ class MalformedJson(AppError):
     status, code, title = 400, "malformed_json", "Malformed JSON"
 
 
+class MalformedRequest(AppError):
+    """What came is not HTTP."""
+
+    status, code, title = 400, "malformed_request", "Malformed request"
+
+
+class HeadTooLarge(AppError):
+    """The request's headers are larger, or more, than any call needs."""
+
+    status, code, title = 431, "head_too_large", "Headers too large"
+
+
 class BodyTooLarge(AppError):
     """The body is larger than the setting allows."""
 

@@ -28,12 +28,12 @@ from app.services.shop_rules import AppliedRules, ShopRules, has_rules, pinned, 
 from app.services.topic import about_items, about_person
 
 AWAY: Final = (
-    "The database cannot be reached: this list counts nothing newer than {}, and of the person only what the "
-    "request itself says."
+    "The database does not answer in time: this list counts nothing newer than {}, and of the person only "
+    "what the request itself says."
 )
-NO_FIELDS: Final = "The database cannot be reached: the fields of the items are left out."
+NO_FIELDS: Final = "The database does not answer in time: the fields of the items are left out."
 _NOT_READ: Final = (
-    "The database cannot be reached, and what the list needs of it was not read before; try again."
+    "The database does not answer in time, and what the list needs of it was not read before; try again."
 )
 _FAMILIES: Final = {"popular": "popularity", "trending": "trending"}
 """Whose scores fill a list."""

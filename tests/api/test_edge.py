@@ -4,9 +4,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Coroutine
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+import uvloop
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -64,6 +66,36 @@ def test_an_attempt_without_a_verdict_leaves_it_to_the_next(error: Any) -> None:
     assert reach.silent_seconds == 0
 
 
+def test_health_asks_only_where_nobody_was_answered_lately(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pings: list[Connection] = []
+    monkeypatch.setattr(edge_module, "_ping", pings.append)
+
+    async def run() -> None:
+        try:
+            at = Edge(database, 1)
+            await at.ask()
+            assert len(pings) == 1
+            await at.ask()
+            assert len(pings) == 1
+            monkeypatch.setattr(edge_module, "LATELY_SECONDS", 0.0)
+            await at.ask()
+            assert len(pings) == 2
+            monkeypatch.setattr(edge_module, "LATELY_SECONDS", 0.1)
+            await at.scan(lambda _connection: time.sleep(0.2))  # answered, but that was at its beginning
+            await at.ask()
+            assert len(pings) == 3
+            with pytest.raises(DatabaseLost):
+                ask(at._reach, DatabaseLost("away"))
+            with pytest.raises(Unavailable) if not database.embedded else nullcontext():
+                await at.ask()
+        finally:
+            await database.close_awaited()
+
+    asyncio.run(run())
+
+
 class Counted:
     """A function of a call that counts how often it began."""
 
@@ -112,6 +144,24 @@ def test_a_commit_without_an_answer_is_not_repeated(
     with pytest.raises(Unavailable):
         asyncio.run(Edge(database, 1).write(counted))
     assert counted.began == 1
+
+
+def test_a_process_that_stands_still_for_a_moment_has_room_all_the_same(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_module, "ROOM_SECONDS", 0.02)
+    monkeypatch.setattr(edge_module, "WAIT_SECONDS", 0.02)
+
+    async def run() -> list[Any]:
+        at = Edge(database, 1)
+        try:
+            calls = [asyncio.ensure_future(call(Counted())) for call in (at.read, at.scan, at.write)]
+            asyncio.get_running_loop().call_soon(time.sleep, 0.1)
+            return await asyncio.gather(*calls)
+        finally:
+            await database.close_awaited()
+
+    assert uvloop.run(run()) == [7, 7, 7]
 
 
 def test_waiting_for_a_thread_has_an_end(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 """What is refused cheaply, at a real socket: slow, endless, huge and crowded calls."""
 
 import asyncio
+import json
+import re
 import socket
 import threading
 import time
@@ -11,10 +13,11 @@ from typing import Any
 
 import pytest
 import uvicorn
-from starlette.types import Message, Receive, Scope, Send
+from uvicorn.server import ServerState
 
-from app.api.connections import HEAD_BYTES, QUEUED, BoundedHttp
-from app.api.safeguards import LATE, QUEUE_SECONDS, Safeguards
+from app.api.admission import ADMISSION, Admission
+from app.api.connections import HEAD_BYTES, BoundedHttp
+from app.api.refusals import Refusals
 from app.core.settings import Settings
 from app.main import create_app
 
@@ -37,6 +40,7 @@ def port(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Ite
         max_body_mb=1,
         max_concurrent=3,
         body_seconds=0.4,
+        cors_origins=["https://shop.example"],
     )
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings), port=0, http=Hasty, ws="none", log_config=None, access_log=False)
@@ -121,7 +125,26 @@ def test_heads_that_do_not_end_are_given_up(port: int) -> None:
     ],
 )
 def test_large_heads_are_refused(port: int, sent: list[bytes]) -> None:
-    assert _ask(port, *sent)[0] == 431
+    status, body = _ask(port, *sent)
+    assert (status, b'"code":"head_too_large"' in body) == (431, True)
+    assert _is_alive(port)
+
+
+@pytest.mark.parametrize("sent", [b"hello\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/9.9.9\r\n\r\n"])
+def test_what_is_no_request_is_told_so(port: int, sent: bytes) -> None:
+    with _connection(port) as opened:
+        opened.sendall(sent)
+        received = b"".join(iter(lambda: opened.recv(65_536), b""))
+    head, _, body = received.partition(b"\r\n\r\n")
+    lines = head.lower().split(b"\r\n")
+    assert lines[0] == b"http/1.1 400 bad request"
+    assert {
+        b"content-type: application/problem+json",
+        b"connection: close",
+        b"cache-control: no-store",
+    } <= set(lines)
+    assert any(line.startswith(b"x-request-id: ") for line in lines)
+    assert json.loads(body)["code"] == "malformed_request"
     assert _is_alive(port)
 
 
@@ -201,7 +224,9 @@ def test_compressed_bodies_are_refused_unread(port: int) -> None:
     assert _ask(port, as_it_is + b'{"items":[]}')[0] == 200
 
 
-def test_a_crowd_gets_503_while_the_health_is_told(port: int) -> None:
+@contextmanager
+def _crowd(port: int) -> Iterator[Answer]:
+    """As many calls as the process works on at once; what the next one is told."""
     waiting: list[Any] = []
     try:
         for _ in range(3):
@@ -215,38 +240,143 @@ def test_a_crowd_gets_503_while_the_health_is_told(port: int) -> None:
             return found[-1][0] == 503
 
         _until(crowded)
-        assert b'"code":"unavailable"' in found[-1][1]
-        assert _is_alive(port)
-        assert _ask(port, _head("GET", "/health/ready"))[0] == 200
+        yield found[-1]
     finally:
         for opened in waiting:
             opened.close()
     _until(lambda: _ask(port, _head("GET", "/v1/items"))[0] == 200)
 
 
-def test_a_process_that_stood_still_for_a_moment_is_no_crowd() -> None:
-    async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body"})
+def test_a_crowd_gets_503_while_the_health_is_told(port: int) -> None:
+    with _crowd(port) as (_, body):
+        assert b'"code":"unavailable"' in body
+        assert _is_alive(port)
+        assert _ask(port, _head("GET", "/health/ready"))[0] == 200
 
-    async def asked(waited: float) -> int:
-        sent: list[Message] = []
 
-        async def send(message: Message) -> None:
-            sent.append(message)
+def test_who_is_refused_at_the_door_is_told_what_everybody_is_told(port: int) -> None:
+    with _crowd(port):
+        with _connection(port) as opened:
+            named = _head("GET", "/v1/items", "X-Request-ID: mine", "Origin: https://shop.example")
+            # One after the other over the same connection; the body of the second is passed over.
+            for asked in (named, _head("POST", "/v1/interactions", "Content-Length: 2") + b"{}", named):
+                opened.sendall(asked)
+                status, body = _read(opened)
+                assert (status, b'"code":"unavailable"' in body) == (503, True)
+            opened.sendall(named * 5)
+            received = b""
+            while received.count(b"}") < 5:
+                received += opened.recv(65_536)
+            heads = [part.partition(b"{")[0].lower() for part in received.split(b"HTTP/1.1 ")[1:]]
+            assert len(heads) == 5
+            for head in heads:
+                lines = set(head.strip().split(b"\r\n"))
+                assert lines >= {
+                    b"503 service unavailable",
+                    b"content-type: application/problem+json",
+                    b"retry-after: 1",
+                    b"x-request-id: mine",
+                    b"cache-control: no-store",
+                    b"access-control-allow-origin: https://shop.example",
+                    b"vary: origin",
+                }
+            opened.sendall(_head("GET", "/v1/items", "Origin: https://other.example", "Connection: close"))
+            received = b"".join(
+                iter(lambda: opened.recv(65_536), b"")
+            ).lower()  # to the end of the connection
+            assert b"connection: close" in received
+            assert b"access-control" not in received
+            assert re.search(rb"x-request-id: [0-9a-f]{16}\r\n", received)
+        with _connection(port) as opened:
+            opened.sendall(_head("HEAD", "/v1/items", "Connection: close"))
+            received = b"".join(iter(lambda: opened.recv(65_536), b""))
+            assert received.startswith(b"HTTP/1.1 503")
+            assert received.endswith(b"\r\n\r\n")
+        counted = _ask(port, _head("GET", "/health/live"))
+        assert counted[0] == 200
+    metrics = _ask(port, _head("GET", "/metrics"))[1].decode()
+    found = re.search(r'requests_total\{method="GET",route="unmatched",status="503"\} (\S+)', metrics)
+    assert found is not None
+    assert float(found[1]) >= 8
 
-        async def receive() -> Message:
-            return {"type": "http.request"}
 
-        state = {QUEUED: time.monotonic() - waited}
-        scope = {"type": "http", "method": "GET", "path": "/v1/popular", "headers": [], "state": state}
-        await guarded(scope, receive, send)
-        status: int = sent[0]["status"]
-        return status
+class _Wire(asyncio.Transport):
+    """What a protocol does with its connection."""
 
-    async def all_of(*waited: float) -> list[int]:
-        return [await asked(seconds) for seconds in waited]
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.ended = ""
 
-    guarded = Safeguards(answer, max_concurrent=9, body_seconds=9, hsts_seconds=0)
-    assert asyncio.run(all_of(*[QUEUE_SECONDS + 1] * (LATE + 2))) == [200] * LATE + [503] * 2
-    assert asyncio.run(all_of(0.0, QUEUE_SECONDS + 1)) == [200, 200], "the crowd is over"
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def is_closing(self) -> bool:
+        return bool(self.ended)
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+def test_refusals_wait_for_who_does_not_read_them() -> None:
+    async def run() -> None:
+        state = {ADMISSION: Admission(0, 1, Refusals(0, []))}  # no room for anybody
+        config = uvicorn.Config(lambda: None, log_config=None)
+        protocol, wire = BoundedHttp(config, ServerState(), state), _Wire()
+        protocol.connection_made(wire)
+        for number in range(1, 4):
+            protocol.data_received(_head("GET", "/v1/items"))
+            assert wire.written.count(b"HTTP/1.1 503") == number
+        protocol.pause_writing()
+        for _ in range(5):
+            protocol.data_received(_head("GET", "/v1/items"))
+            await asyncio.sleep(0.01)
+            assert wire.written.count(b"HTTP/1.1 503") == 3
+        protocol.resume_writing()
+        await asyncio.sleep(0.01)
+        assert (wire.written.count(b"HTTP/1.1 503"), wire.ended) == (8, "")
+        protocol.data_received(_head("POST", "/v1/items", "Content-Length: 9", "Expect: 100-continue"))
+        assert wire.written.endswith(b"}")
+        assert (wire.written.count(b"connection: close"), wire.ended) == (1, "closed")
+        protocol.connection_lost(None)
+
+    asyncio.run(run())
+
+
+def test_a_call_after_a_refusal_in_one_packet_is_not_cut_off() -> None:
+    answered = asyncio.Event()
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await answered.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def run() -> None:
+        class Opens(Refusals):
+            def whole(self, scope: Any, keep_alive: bool) -> bytes:
+                door.running = 0
+                return super().whole(scope, keep_alive)
+
+        door = Admission(1, 1, Opens(0, []))
+        config = uvicorn.Config(app, log_config=None, timeout_keep_alive=0)
+        protocol, wire = BoundedHttp(config, ServerState(), {ADMISSION: door}), _Wire()
+        protocol.connection_made(wire)
+        door.running = 1
+        protocol.data_received(_head("GET", "/v1/items") * 2)
+        await asyncio.sleep(0.05)
+        assert wire.ended == ""
+        answered.set()
+        await asyncio.sleep(0.01)
+        assert wire.written.count(b"HTTP/1.1 200") == 1
+        protocol.connection_lost(None)
+
+    asyncio.run(run())

@@ -52,7 +52,7 @@ def _processes_in(folder: Path) -> list[int]:
 
 def _soon_none_in(folder: Path) -> bool:
     """Whether no process is left; one that was killed a moment ago may not be gone yet."""
-    patience = time.monotonic() + 5
+    patience = time.monotonic() + 20
     while _processes_in(folder) and time.monotonic() < patience:
         time.sleep(0.05)
     return not _processes_in(folder)

@@ -59,7 +59,7 @@ class Load(Background):
 def _list(answer: httpx2.Response) -> str:
     if answer.status_code != 200:
         return f"list: {answer.status_code}"
-    away = any("database cannot be reached" in said for said in answer.json()["warnings"])
+    away = any("database does not answer in time" in said for said in answer.json()["warnings"])
     return f"list: {'without the database' if away else 'whole'}"
 
 

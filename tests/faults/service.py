@@ -100,29 +100,35 @@ class Service:
 
     def train(self) -> str:
         """Ask for a training, unless one is queued; its id."""
-        with self._client() as client:
-            run_id: str = client.post("/v1/training-runs").json()["run_id"]
-            return run_id
+        return str(self._answer("POST", "/v1/training-runs")["run_id"])
 
     def run(self, run_id: str) -> dict[str, object]:
         """A run as it is now."""
-        with self._client() as client:
-            found: dict[str, object] = client.get(f"/v1/training-runs/{run_id}").json()
-            return found
+        return self._answer("GET", f"/v1/training-runs/{run_id}")
 
-    def _client(self) -> httpx2.Client:
+    def _answer(self, method: str, path: str) -> dict[str, object]:
+        """What is answered, asked again while a worker finds no database: another one may be ready."""
         headers = {} if self.key is None else {"X-API-Key": self.key}
-        return httpx2.Client(base_url=self.address(), headers=headers, timeout=30)
+
+        def asked() -> dict[str, object] | None:
+            with (
+                suppress(httpx2.TransportError),
+                httpx2.Client(base_url=self.address(), headers=headers, timeout=30) as client,
+            ):
+                answer = client.request(method, path)
+                if answer.status_code != 503:
+                    found: dict[str, object] = answer.raise_for_status().json()
+                    return found
+            return None
+
+        return wait_for(f"{method} {path}", asked, 30)
 
     def wait_trained(self, run_id: str, seconds: float = 90.0) -> dict[str, object]:
         """The run once it has ended."""
 
         def ended() -> dict[str, object] | None:
-            with suppress(httpx2.TransportError):
-                run = self.run(run_id)
-                if run.get("state") not in ("queued", "running", None):
-                    return run
-            return None
+            run = self.run(run_id)
+            return None if run["state"] in ("queued", "running") else run
 
         return wait_for("the end of the run", ended, seconds)
 

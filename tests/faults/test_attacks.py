@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.e2e.processes import wait_for
 from tests.faults.service import prepare
 from tests.faults.warm import WarmService
 from tests.faults.watch import Health, look
@@ -172,5 +173,6 @@ def test_requests_one_behind_the_other(service: WarmService) -> None:
             with suppress(ConnectionResetError):
                 while opened.recv(65_536):
                     pass
+    wait_for("room after the crowd", lambda: _send(service, one)[0] == 200, 2)
     for _ in range(20):
         assert _send(service, one + b"\x00garbage\r\n\r\n" * 1_000)[0] in (200, 400, 0)

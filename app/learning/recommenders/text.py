@@ -3,8 +3,10 @@
 import html
 import re
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator
 
+import mmh3
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -112,12 +114,20 @@ def category_terms(paths: Iterable[str]) -> Iterator[str]:
 
 
 def hashed_counts(documents: Iterable[Iterable[str]], n_documents: int) -> csr_array:
-    """Counts of hashed terms, `(n_documents, N_FEATURES)` float32."""
-    from sklearn.feature_extraction import FeatureHasher
+    """Counts of hashed terms, `(n_documents, N_FEATURES)` float32.
 
+    By MurmurHash3 of 32 bits, as in scikit-learn's `FeatureHasher`, whose first use takes a second to import.
+    """
     if n_documents == 0:
         return empty(0, N_FEATURES)
-    hasher = FeatureHasher(N_FEATURES, input_type="string", dtype=np.float32, alternate_sign=False)
-    counts: csr_array = csr_array(hasher.transform(documents))
+    codes, ends = array("i"), [0]
+    for document in documents:
+        codes.extend(map(mmh3.hash, document))
+        ends.append(len(codes))
+    columns = np.abs(np.frombuffer(codes, np.int32).astype(np.int64)) % N_FEATURES
+    found = (np.ones(len(codes), np.float32), columns, np.array(ends))
+    counts = csr_array(found, shape=(n_documents, N_FEATURES))
     counts.sum_duplicates()
-    return counts
+    return csr_array(
+        (counts.data, counts.indices.astype(np.int32), counts.indptr.astype(np.int32)), counts.shape
+    )

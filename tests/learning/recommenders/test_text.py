@@ -2,9 +2,19 @@
 
 import time
 
+import numpy as np
 import pytest
+from sklearn.feature_extraction import FeatureHasher
 
-from app.learning.recommenders.text import fold, is_chinese, plain, spaced_words, words
+from app.learning.recommenders.text import (
+    N_FEATURES,
+    fold,
+    hashed_counts,
+    is_chinese,
+    plain,
+    spaced_words,
+    words,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +87,12 @@ def test_kana_tell_japanese_from_chinese() -> None:
     assert not is_chinese("新しい茶")
     assert not is_chinese("tea")
     assert not is_chinese("ชา")
+
+
+def test_terms_have_the_codes_that_earlier_versions_gave_them() -> None:
+    documents = [["word", "other", "word"], [], ["Wörter", "語", "🛒", ""], [str(n) for n in range(3_000)]]
+    found = hashed_counts(documents, len(documents))
+    hasher = FeatureHasher(N_FEATURES, input_type="string", dtype=np.float32, alternate_sign=False)
+    assert (found.toarray() == hasher.transform(documents).toarray()).all()
+    assert found.dtype == np.float32
+    assert found.has_sorted_indices
