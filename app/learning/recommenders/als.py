@@ -15,7 +15,7 @@ from app.learning.recommenders.evidence import Evidence, Selective
 from app.learning.recommenders.item_vectors import ItemVectors
 from app.learning.recommenders.sparse import aged, most_recent, narrow, shared_histories
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 _GATHERED = 262_144
 """Factor values that are gathered at once: they stay in the cache of a core over all steps."""
 _LONGEST = 4_000_000
@@ -25,6 +25,7 @@ _SHORTEST = 0.7
 _STEPS = 3
 """Conjugate-gradient steps of an update; it starts from the factors of the round before."""
 _FOLD_IN_STEPS = 8
+"""In double precision: rounded to single, they carry errors on to the fourth digit of a score."""
 
 
 class ALSConfig(Config):
@@ -56,7 +57,7 @@ class ALS(Selective):
     def _unobserved(self) -> Floats:
         """What all items add to the system of a fold-in, `(factors, factors)`: read once, not by request."""
         vectors = self.factors.vectors
-        return np.asarray(self.config.unobserved_weight * (vectors.T @ vectors))
+        return np.asarray(self.config.unobserved_weight * (vectors.T @ vectors), dtype=np.float64)
 
     def score(self, histories: Histories) -> Scores:
         return self.factors.scores(self._folded_in(histories))
@@ -73,10 +74,13 @@ class ALS(Selective):
         vectors = np.asarray(self.factors.vectors)
         ridge = _ridge(self.config, np.diff(known.indptr), len(vectors))
         if len(histories) == 1:
-            return _folded_in_alone(vectors[known.indices], known.data, self._unobserved, ridge[0])[None, :]
-        start = np.zeros((len(histories), vectors.shape[1]), dtype=np.float32)
-        bundles = _bundles(known, vectors.shape[1])
-        return _solve(bundles, vectors, self._unobserved, ridge, start, _FOLD_IN_STEPS)
+            mine = vectors[known.indices].astype(np.float64)
+            solved = _folded_in_alone(mine, known.data, self._unobserved, ridge[0])[None, :]
+        else:
+            start = np.zeros((len(histories), vectors.shape[1]))
+            bundles = _bundles(known, vectors.shape[1])
+            solved = _solve(bundles, vectors, self._unobserved, ridge, start, _FOLD_IN_STEPS)
+        return solved.astype(np.float32)
 
     def contributions(self, histories: Histories, items: NDArray[np.int32]) -> Scores:
         """`y_i' W y_j r_j` for item i and entry j, with `W` the inverse of what the fold-in solves.
@@ -87,7 +91,7 @@ class ALS(Selective):
         known = histories.matrix.indices
         weights = aged(histories, self.config.recency).data
         mine = np.asarray(self.factors.of_items(known), dtype=np.float64)
-        system = self._unobserved.astype(np.float64) + mine.T @ mine
+        system = self._unobserved + mine.T @ mine
         system[np.diag_indices_from(system)] += _ridge(
             self.config, np.array([len(known)]), len(self.factors.items)
         )
@@ -171,7 +175,10 @@ def _bundles(matrix: csr_array, factors: int) -> list[_Bundle]:
 def _solve(
     bundles: list[_Bundle], fixed: Floats, gram: Floats, ridge: Floats, start: Floats, steps: int
 ) -> Floats:
-    """Factors of the rows, given those of the columns, by conjugate gradients; zero without entries."""
+    """Factors of the rows, given those of the columns, by conjugate gradients; zero without entries.
+
+    In the precision of `start`.
+    """
     solution = np.zeros_like(start)
     for bundle in bundles:
         solution[bundle.rows] = _descend(
@@ -187,13 +194,14 @@ def _descend(
     length, factors = bundle.indices.shape[1], fixed.shape[1]
     width = max(1, _LONGEST // factors)
     parts = [slice(first, first + width) for first in range(0, length, width)]
-    held = fixed[bundle.indices] if len(parts) == 1 else None
+    precision = solution.dtype
+    held = fixed[bundle.indices].astype(precision, copy=False) if len(parts) == 1 else None
 
     def observed(direction: Floats, less: Floats | None = None) -> Floats:
         """For each row the sum over its entries of `(less - fixed_i · direction) fixed_i`."""
         total = np.zeros_like(direction)
         for part in parts:
-            theirs = fixed[bundle.indices[:, part]] if held is None else held
+            theirs = fixed[bundle.indices[:, part]].astype(precision, copy=False) if held is None else held
             dots = np.matmul(theirs, direction[:, :, None])[:, :, 0]
             weights = dots if less is None else less[:, part] - dots
             total += np.matmul((weights * bundle.stored[:, part])[:, None, :], theirs)[:, 0, :]
@@ -218,21 +226,21 @@ def _descend(
     return solution
 
 
-def _folded_in_alone(mine: Floats, values: Floats, gram: Floats, ridge: np.float32) -> Floats:
+def _folded_in_alone(mine: Floats, values: Floats, gram: Floats, ridge: np.floating[Any]) -> Floats:
     """Factors `(factors,)` of one history, whose items have the factors `mine` `(n_known, factors)`.
 
     The steps of `_descend` from nothing, without the room that many rows need.
     """
-    solution = np.zeros(mine.shape[1], dtype=np.float32)
+    solution = np.zeros(mine.shape[1])
     residual = values @ mine
-    direction, power = residual.copy(), residual @ residual
+    direction, power = residual.copy(), float(residual @ residual)
     for _ in range(_FOLD_IN_STEPS):
         image = (mine @ direction) @ mine + gram @ direction + ridge * direction
-        length_of_step = power / max(direction @ image, np.float32(1e-20))
+        length_of_step = power / max(float(direction @ image), 1e-20)
         solution += length_of_step * direction
         residual -= length_of_step * image
-        before, power = power, residual @ residual
-        direction = residual + power / max(before, np.float32(1e-20)) * direction
+        before, power = power, float(residual @ residual)
+        direction = residual + power / max(before, 1e-20) * direction
     return solution
 
 

@@ -5,7 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from app.learning.dataset import Histories
 from app.learning.recommenders import als
+from app.learning.recommenders.item_vectors import ItemVectors
 from app.learning.recommenders.sparse import empty
 
 
@@ -59,3 +61,14 @@ def test_each_row_with_entries_is_in_one_bundle_with_all_of_them(preferences: cs
 
 def test_no_history_makes_no_bundle() -> None:
     assert als._bundles(empty(3, 5), 8) == []
+
+
+def test_a_history_has_the_same_factors_alone_and_among_others(preferences: csr_array) -> None:
+    rng = np.random.default_rng(1)
+    # Of lengths that differ by a thousand times: eight steps are far from the solution.
+    vectors = (rng.normal(size=(50, 32)) * np.geomspace(1.0, 1e-3, 32)).astype(np.float32)
+    model = als.ALS(als.ALSConfig(factors=32, regularization=1e-4), ItemVectors.of(vectors))
+    histories = Histories(preferences, np.zeros(preferences.nnz, dtype=np.float32))
+    together = model._folded_in(histories)
+    alone = [model._folded_in(histories.take(np.array([row])))[0] for row in range(len(histories))]
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6 * np.abs(together).max())
