@@ -6,7 +6,7 @@ and unnests them. Either way the cost of a row is its storage, not a round trip 
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from sqlalchemy import (
@@ -20,6 +20,9 @@ from sqlalchemy import (
     SmallInteger,
     Table,
 )
+
+Hold = Literal["FOR KEY SHARE", "FOR UPDATE"]
+"""What others may not do to a row until the transaction ends: remove it; or hold it, too."""
 
 _ARRAY_TYPES = (
     (JSON, "text[]", "::jsonb"),
@@ -60,14 +63,18 @@ def insert_rows(
     ).rowcount
 
 
-def keys_by_external_id(connection: Connection, table: Table, external_ids: Sequence[str]) -> dict[str, int]:
-    """The integer keys of those ids that exist."""
+def keys_by_external_id(
+    connection: Connection, table: Table, external_ids: Sequence[str], hold: Hold | None = None
+) -> dict[str, int]:
+    """The integer keys of those ids that exist; their rows are held in the order of the keys, if at all."""
     if not external_ids:
         return {}
-    if is_sqlite(connection):
+    if is_sqlite(connection):  # one writer at a time: it holds all rows
         clause, parameter = "IN (SELECT value FROM json_each(?))", orjson.dumps(list(external_ids)).decode()
     else:
         clause, parameter = "= ANY(%s)", list(external_ids)  # type: ignore[assignment]
+        if hold is not None:
+            clause += f" ORDER BY id {hold}"
     found = connection.exec_driver_sql(
         f"SELECT external_id, id FROM {table.name} WHERE external_id {clause}",
         (parameter,),

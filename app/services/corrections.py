@@ -27,8 +27,9 @@ def add_correction(
     """
     hides = wanted.kind == NOT_INTERESTED and wanted.event_id is None and wanted.event is None
     if hides:
-        identities.user_keys(connection, [user_id], now_ms())
-    user = _lock(connection, user_id)
+        user = identities.user_keys(connection, [user_id], now_ms(), "FOR UPDATE")[user_id]
+    else:
+        user = _lock(connection, user_id)
     item, event = _item(connection, wanted.item_id), _event(connection, wanted.event)
     fitting: list[AnyRow] = []
     if wanted.event is None or event is not None:

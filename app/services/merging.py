@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app.core.clock import now_ms
-from app.core.errors import Conflict, Unavailable
+from app.core.errors import Conflict
 from app.db.queries import identities, merging
 
 
@@ -16,10 +16,8 @@ def merge_session(connection: Connection, user_id: str, session_id: str) -> dict
     yet and events in it name another one.
     """
     user = identities.user_keys(connection, [user_id], now_ms())[user_id]
-    session = identities.session_keys(connection, [session_id])[session_id]
-    # The user first, as whoever erases one does.
-    if not (merging.hold_user(connection, user) and merging.lock_session(connection, session)):
-        raise Unavailable(f"User '{user_id}' or session '{session_id}' is being erased; try again.")
+    # Until it is decided whose the session is, no events of it are stored.
+    session = identities.session_keys(connection, [session_id], "FOR UPDATE")[session_id]
     owner = merging.owner_of(connection, session)
     named = merging.users_in_session(connection, session)
     others = named - {user, None} if owner is None else {owner} - {user}

@@ -40,8 +40,8 @@ def erase_session(connection: Connection, session_id: str, days: float) -> dict[
     What users did in it, logged in, stays theirs. Raises NotFound, or Conflict for a session that became a
     user's own.
     """
-    key = keys_by_external_id(connection, sessions, [session_id]).get(session_id)
-    if key is None or not merging.lock_session(connection, key):
+    key = keys_by_external_id(connection, sessions, [session_id], "FOR UPDATE").get(session_id)
+    if key is None:
         raise NotFound(f"There is no session '{session_id}'.")
     if merging.owner_of(connection, key) is not None:
         raise Conflict(f"Session '{session_id}' became a user's own: it goes when the user is erased.")

@@ -24,13 +24,12 @@ def remove_old(database: Database, days: int, step: int = STEP, steps: int = STE
     removed = 0
     for _ in range(steps):
         with database.write() as connection:
-            gone = privacy.delete_older(connection, before, step)
-            keys = sorted({key for key in gone if key is not None})
-            if keys:
-                privacy.lock_sessions(connection, keys)
-                privacy.delete_unused(connection, keys)
-        removed += len(gone)
-        if len(gone) < step:
+            old = privacy.oldest(connection, before, step)
+            keys = sorted({row.session_id for row in old if row.session_id is not None})
+            privacy.lock_sessions(connection, keys)
+            removed += privacy.delete_interactions(connection, [row.id for row in old])
+            privacy.delete_unused(connection, keys)
+        if len(old) < step:
             break
     if removed:
         log.info("old_interactions_removed", interactions=removed, older_than_days=days)

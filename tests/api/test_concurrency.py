@@ -4,8 +4,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
+from app.api import edge
 from tests.api.serving import pages
 
 WRITERS = 6
@@ -92,6 +94,13 @@ def test_runs_asked_for_at_once_are_one(client: TestClient) -> None:
     assert len(client.get("/v1/training-runs").json()["training_runs"]) == 1
 
 
+@pytest.fixture
+def only_one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transactions that collide do not begin anew: it is seen whether they do."""
+    monkeypatch.setattr(edge, "_ATTEMPTS", 1)
+
+
+@pytest.mark.usefixtures("only_one_attempt")
 def test_erasure_while_events_arrive(client: TestClient) -> None:
     client.put("/v1/users/ana", json={})
 
@@ -108,3 +117,31 @@ def test_erasure_while_events_arrive(client: TestClient) -> None:
 
     _at_once(*[send, erase] * 6)
     assert len(pages(client, "/v1/users/bo/interactions", "interactions", 1000)[0]) == 120
+
+
+@pytest.mark.usefixtures("only_one_attempt")
+def test_sessions_are_merged_and_erased_while_events_arrive(client: TestClient) -> None:
+    def send() -> Any:
+        events = [{"session_id": name, "item_id": "mug", "event": "view"} for name in ("s2", "s1", "s3")]
+        return client.post("/v1/interactions/batch", json={"interactions": events * 20})
+
+    def merge() -> Any:
+        return client.post("/v1/users/ana/merge", json={"session_id": "s1"})
+
+    def erase() -> Any:
+        response = client.delete("/v1/sessions/s2")
+        return client.get("/health/live") if response.status_code == 404 else response
+
+    _at_once(*[send, merge, erase] * 4)
+    assert len(pages(client, "/v1/users/ana/interactions", "interactions", 1000)[0]) == 80
+
+
+@pytest.mark.usefixtures("only_one_attempt")
+def test_the_same_correction_many_times_at_once(client: TestClient) -> None:
+    client.put("/v1/items/mug", json={})
+
+    def correct() -> Any:
+        correction = {"item_id": "mug", "kind": "not_interested"}
+        return client.post("/v1/users/ana/corrections", json=correction)
+
+    assert len({answer["correction_id"] for answer in _at_once(*[correct] * WRITERS)}) == 1

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection, Table, select
 
+from app.db.bulk import insert_rows
+from app.db.queries import identities
 from app.db.queries.identities import event_codes, item_keys, session_keys, user_keys
 from app.db.queries.revisions import current_revision, next_revision
 from app.db.session import Database
@@ -72,6 +74,19 @@ def test_known_ones_are_not_written(database: Database) -> None:
         assert current_revision(connection, "items") == revision
         assert set(connection.execute(select(users.c.created_at)).scalars()) == {5}
         assert user_keys(connection, [], 9) == {}
+
+
+def test_who_is_erased_meanwhile_is_created_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came_too_late = [True]
+
+    def insert(*args: Any) -> int:
+        return 0 if came_too_late and came_too_late.pop() else insert_rows(*args)
+
+    monkeypatch.setattr(identities, "insert_rows", insert)
+    with database.write() as connection:
+        assert set(user_keys(connection, ["a", "b"], 5)) == {"a", "b"}
 
 
 def test_only_the_first_hears_that_an_event_is_new(database: Database) -> None:

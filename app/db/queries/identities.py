@@ -1,23 +1,32 @@
-"""From the shop's ids to keys, creating what an event names for the first time."""
+"""From the shop's ids to keys, creating what an event names for the first time.
+
+Users and sessions are held until the transaction ends, so that nobody erases them before what names them is
+there: users before sessions, and those of a kind in one order, as whoever erases does.
+"""
 
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from app.db.bulk import insert_rows, keys_by_external_id
+from app.db.bulk import Hold, insert_rows, keys_by_external_id
 from app.db.queries.revisions import next_revision
 from app.db.tables import event_names, items, sessions, users
 
 
-def user_keys(connection: Connection, external_ids: Iterable[str], now: int) -> dict[str, int]:
+def user_keys(
+    connection: Connection, external_ids: Iterable[str], now: int, hold: Hold = "FOR KEY SHARE"
+) -> dict[str, int]:
     """Keys of users, created where unknown."""
-    return _ensure(connection, users, external_ids, ("external_id", "created_at", "updated_at"), (now, now))
+    columns = ("external_id", "created_at", "updated_at")
+    return _ensure(connection, users, external_ids, columns, (now, now), hold)
 
 
-def session_keys(connection: Connection, external_ids: Iterable[str]) -> dict[str, int]:
+def session_keys(
+    connection: Connection, external_ids: Iterable[str], hold: Hold = "FOR KEY SHARE"
+) -> dict[str, int]:
     """Keys of sessions, created where unknown."""
-    return _ensure(connection, sessions, external_ids, ("external_id",), ())
+    return _ensure(connection, sessions, external_ids, ("external_id",), (), hold)
 
 
 def item_keys(connection: Connection, external_ids: Iterable[str], now: int) -> dict[str, int]:
@@ -59,12 +68,13 @@ def _ensure(
     external_ids: Iterable[str],
     columns: tuple[str, ...],
     rest: tuple[Any, ...],
+    hold: Hold,
 ) -> dict[str, int]:
     wanted = sorted(set(external_ids))
-    found = keys_by_external_id(connection, table, wanted)
-    missing = [name for name in wanted if name not in found]
-    if missing:
-        # Another writer may create the same ids meanwhile: insert what is still missing, then read again.
+    found = keys_by_external_id(connection, table, wanted, hold)
+    # Another writer may create the same ids meanwhile: insert what is still missing, then read again. What
+    # is erased in between is missing then.
+    while missing := [name for name in wanted if name not in found]:
         insert_rows(connection, table, columns, [(name, *rest) for name in missing])
-        found |= keys_by_external_id(connection, table, missing)
+        found |= keys_by_external_id(connection, table, missing, hold)
     return found

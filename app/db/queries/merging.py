@@ -6,11 +6,14 @@ import orjson
 from sqlalchemy import Connection, insert, select, update
 
 from app.db.bulk import is_sqlite
-from app.db.tables import interactions, session_owners, sessions, users
+from app.db.tables import interactions, session_owners
 
 
 def owners_of_sessions(connection: Connection, session_keys: Collection[int]) -> dict[int, int]:
-    """Keys of the users to whom sessions belong, by session; they stay so until the transaction ends."""
+    """Keys of the users to whom sessions belong, by session.
+
+    They stay so until the transaction ends if it holds the sessions: who gives one away holds its row.
+    """
     if not session_keys:
         return {}
     wanted = sorted(session_keys)
@@ -19,23 +22,8 @@ def owners_of_sessions(connection: Connection, session_keys: Collection[int]) ->
         given = orjson.dumps(wanted).decode()
         found = connection.exec_driver_sql(f"{query} IN (SELECT value FROM json_each(?))", (given,))
     else:
-        # Who gives a session away holds its row: what is read after that, in a statement of its own, is
-        # what was decided, and it is not decided anew before the events that follow are there.
-        connection.exec_driver_sql("SELECT id FROM sessions WHERE id = ANY(%s) FOR KEY SHARE", (wanted,))
         found = connection.exec_driver_sql(f"{query} = ANY(%s)", (wanted,))
     return {row.session_id: row.user_id for row in found}
-
-
-def hold_user(connection: Connection, user: int) -> bool:
-    """Keep a user from being erased until the transaction ends; whether it is there."""
-    held = select(users.c.id).where(users.c.id == user).with_for_update(read=True, key_share=True)
-    return connection.execute(held).first() is not None
-
-
-def lock_session(connection: Connection, session: int) -> bool:
-    """Keep events of a session from being stored until the transaction ends; whether it is there."""
-    locked = select(sessions.c.id).where(sessions.c.id == session).with_for_update()
-    return connection.execute(locked).first() is not None
 
 
 def owner_of(connection: Connection, session: int) -> int | None:

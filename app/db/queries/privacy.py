@@ -31,6 +31,7 @@ def erase_user(connection: Connection, key: int) -> tuple[dict[str, int], int | 
     theirs = select(interactions.c.session_id).where(whose, interactions.c.session_id.is_not(None))
     owned = select(session_owners.c.session_id).where(session_owners.c.user_id == key)
     session_ids = sorted(connection.execute(theirs.union(owned)).scalars())
+    lock_sessions(connection, session_ids)
     lowest = [_lowest(connection, whose)]
     removed = connection.execute(delete(interactions).where(whose)).rowcount
     shown = _delete_shown(connection, shown_recommendations.c.user_id == key)
@@ -54,11 +55,10 @@ def erase_user(connection: Connection, key: int) -> tuple[dict[str, int], int | 
 
 
 def erase_sessions(connection: Connection, keys: list[int]) -> tuple[dict[str, int], int | None]:
-    """Remove what happened in sessions without a user, and those that are unused then.
+    """Remove what happened in (locked) sessions without a user, and those that are unused then.
 
     Answers how many rows of each kind went, and the lowest key of the interactions.
     """
-    lock_sessions(connection, keys)
     anonymous = interactions.c.session_id.in_(keys) & interactions.c.user_id.is_(None)
     lowest = _lowest(connection, anonymous)
     removed = connection.execute(delete(interactions).where(anonymous)).rowcount
@@ -73,9 +73,13 @@ def erase_sessions(connection: Connection, keys: list[int]) -> tuple[dict[str, i
 
 
 def lock_sessions(connection: Connection, keys: list[int]) -> None:
-    """Keep new events of sessions from being stored until the transaction ends: they would go with them."""
-    locked = select(sessions.c.id).where(sessions.c.id.in_(keys)).order_by(sessions.c.id)
-    connection.execute(locked.with_for_update())
+    """Keep new events of sessions from being stored until the transaction ends: they would go with them.
+
+    Before events are removed: who stores them again holds the sessions and waits for the removal.
+    """
+    for first in range(0, len(keys), _AT_ONCE):
+        wanted = sessions.c.id.in_(keys[first : first + _AT_ONCE])
+        connection.execute(select(sessions.c.id).where(wanted).order_by(sessions.c.id).with_for_update())
 
 
 def delete_unused(connection: Connection, keys: list[int]) -> int:
@@ -85,12 +89,15 @@ def delete_unused(connection: Connection, keys: list[int]) -> int:
     return connection.execute(gone).rowcount
 
 
-def delete_older(connection: Connection, before: int, limit: int) -> list[int | None]:
-    """Remove up to `limit` of the oldest interactions before a time; the session key of each."""
-    old = select(interactions.c.id).where(interactions.c.occurred_at < before)
-    old = old.order_by(interactions.c.occurred_at).limit(limit)
-    gone = delete(interactions).where(interactions.c.id.in_(old))
-    return list(connection.execute(gone.returning(interactions.c.session_id)).scalars())
+def oldest(connection: Connection, before: int, limit: int) -> list[AnyRow]:
+    """`(id, session_id)` of up to `limit` of the oldest interactions before a time."""
+    old = select(interactions.c.id, interactions.c.session_id).where(interactions.c.occurred_at < before)
+    return list(connection.execute(old.order_by(interactions.c.occurred_at).limit(limit)))
+
+
+def delete_interactions(connection: Connection, keys: list[int]) -> int:
+    """Remove interactions whose sessions are locked; how many went."""
+    return connection.execute(delete(interactions).where(interactions.c.id.in_(keys))).rowcount
 
 
 def _delete_shown(connection: Connection, whose: Any) -> int:

@@ -54,7 +54,8 @@ def insert_shown(connection: Connection, lists: Sequence[ShownList]) -> int:
     erased since a list was shown, it may have been that person's, and is not stored.
     """
     known_users = _users(connection, {each.user_id for each in lists if each.user_id is not None})
-    known_sessions = _sessions(connection, {each.session_id for each in lists if each.session_id is not None})
+    named_sessions = sorted({each.session_id for each in lists if each.session_id is not None})
+    known_sessions = keys_by_external_id(connection, sessions, named_sessions, "FOR KEY SHARE")
     keys = keys_by_external_id(
         connection, items, sorted({item_id for each in lists for item_id in each.item_ids})
     )
@@ -233,17 +234,7 @@ def _users(connection: Connection, external_ids: set[str]) -> dict[str, tuple[in
     held = (
         select(users.c.external_id, users.c.id, users.c.created_at)
         .where(users.c.external_id.in_(sorted(external_ids)))
-        .order_by(users.c.external_id)
+        .order_by(users.c.id)
         .with_for_update(read=True, key_share=True)
     )
     return {row.external_id: (row.id, row.created_at) for row in connection.execute(held)}
-
-
-def _sessions(connection: Connection, external_ids: set[str]) -> dict[str, int]:
-    held = (
-        select(sessions.c.external_id, sessions.c.id)
-        .where(sessions.c.external_id.in_(sorted(external_ids)))
-        .order_by(sessions.c.external_id)
-        .with_for_update(read=True, key_share=True)
-    )
-    return {row.external_id: row.id for row in connection.execute(held)}
