@@ -1,5 +1,6 @@
 """The schema's versions: from zero to head, and back."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -55,8 +56,9 @@ def check(database: Database) -> None:
         command.check(config)
 
 
+@cache
 def head_revision() -> str:
-    """The newest revision that this release knows."""
+    """The newest revision that this release knows. To find it takes all migrations to be read."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
     if head is None:
         raise LookupError("no migrations were found")

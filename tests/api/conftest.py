@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 from starlette.testclient import TestClient
 
 from app.core.settings import Settings
 from app.db.session import Database
-from app.db.tables import metadata
 from app.schemas.interactions import Interaction
 from app.schemas.items import ItemEntry
 from app.schemas.users import UserEntry
@@ -43,31 +41,6 @@ def new_database(
     template = source or request.getfixturevalue("postgresql_template")
     with postgresql.new_database(server, f"vitrine_{uuid4().hex[:12]}", template) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def postgresql_to_empty(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database that tests use one after the other: to empty one is faster than to make one."""
-    with new_database(request, "postgresql", Path(), None) as url:
-        yield url
-
-
-def _empty(url: str) -> None:
-    tables = [table.name for table in reversed(metadata.sorted_tables) if table.name != "revisions"]
-    with psycopg.connect(url) as connection:
-        connection.execute(";".join(f"DELETE FROM {name}" for name in tables).encode())
-
-
-@pytest.fixture(params=ENGINES)
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Address of an empty database, on each engine in turn."""
-    if request.param == "sqlite":
-        with new_database(request, "sqlite", tmp_path, None) as url:
-            yield url
-    else:
-        url = request.getfixturevalue("postgresql_to_empty")
-        yield url
-        _empty(url)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> dict[str, str]:
     url = f"sqlite:///{tmp_path}/vitrine.db"
     database = Database(url)
     migrate.upgrade(database)
-    ingest_shop(database, simulate(ShopConfig(users=900, items=400, interactions=30_000)))
+    ingest_shop(database, simulate(ShopConfig(users=400, items=200, interactions=12_000)))
     database.close()
     return {"DATABASE_URL": url, "MODEL_POLL_SECONDS": "0.2", "LEASE_SECONDS": "2"}
 
