@@ -55,10 +55,12 @@ class Edge:
         self.max_body = max_body
         self._without_seconds = without_seconds
         self._readers = CapacityLimiter(database.pool_size)
-        self._threads = CapacityLimiter(database.pool_size)
         # SQLite has one writer at a time. The others wait for their turn in threads: were it handed on by the
         # event loop, in a crowd each would wait for a turn of that, too.
-        self._writers = CapacityLimiter(_WRITERS) if database.embedded else self._threads
+        # On PostgreSQL scans take no more than half of the connections: slow ones hold up no event.
+        scans = database.pool_size if database.embedded else max(1, database.pool_size // 2)
+        self._scans = CapacityLimiter(scans)
+        self._writers = CapacityLimiter(_WRITERS if database.embedded else max(1, database.pool_size - scans))
         self._writing = threading.Lock() if database.embedded else nullcontext()
         self._unlimited = CapacityLimiter(math.inf)
         self._reach = Reach()
@@ -86,7 +88,7 @@ class Edge:
     async def scan(self, function: Callable[..., Result], *args: Any) -> Result:
         """A read that may take long: never in the event loop."""
         work = partial(self._read, self.database.read, STATEMENT_SECONDS, function, args)
-        return await self._run(self._threads, WAIT_SECONDS, self._in_thread(work))
+        return await self._run(self._scans, WAIT_SECONDS, self._in_thread(work))
 
     async def write(self, function: Callable[..., Result], *args: Any) -> Result:
         """A transaction: committed when the function returns, rolled back when it raises.

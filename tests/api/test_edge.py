@@ -174,10 +174,11 @@ def test_waiting_for_a_thread_has_an_end(database: Database, monkeypatch: pytest
         released.wait(20)
 
     async def crowd() -> list[Any]:
-        first = [asyncio.create_task(at.scan(hold)) for _ in range(database.pool_size)]
+        first = [asyncio.create_task(at.scan(hold)) for _ in range(int(at._scans.total_tokens))]
         await asyncio.to_thread(held.wait, 20)
         began = time.monotonic()
         refused = await asyncio.gather(at.scan(Counted()), return_exceptions=True)
+        assert await at.write(Counted()) == 7  # has threads and connections of its own
         assert time.monotonic() - began < 5
         released.set()
         await asyncio.gather(*first)
@@ -198,7 +199,7 @@ def test_who_waited_while_others_found_the_database_away_does_not_ask_it(databas
         raise DatabaseLost("away")
 
     async def crowd() -> list[Any]:
-        first = [asyncio.create_task(at.scan(find_out)) for _ in range(database.pool_size)]
+        first = [asyncio.create_task(at.scan(find_out)) for _ in range(int(at._scans.total_tokens))]
         await asyncio.to_thread(held.wait, 20)
         waiting = asyncio.create_task(at.scan(asked))
         await asyncio.sleep(0)

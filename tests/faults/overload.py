@@ -1,6 +1,7 @@
 """Ten times as many calls as the service can answer, for a while, and what becomes of them."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,17 +113,24 @@ class Overload:
         return Order(self.service.ports[0], seconds, rate, connections, self.users, name, self.items)
 
 
-def warm(service: Service, calls: int = 40) -> None:
-    """Ask until every worker has the model and has answered some calls of each kind."""
+def warm(service: Service, calls: int = 160, at_once: int = 16) -> None:
+    """Ask until every worker has the model and has answered some calls of each kind.
+
+    Many at once: what comes one by one may all be answered by one worker.
+    """
     asked = {"user_id": "u000001", "n": 5, "filter": "not tags has 'none'", "explain": True}
 
+    def ask(number: int) -> bool:
+        with httpx2.Client(base_url=service.address(), timeout=60) as client:
+            answers = [
+                client.post("/v1/recommendations", json=asked),
+                client.get(f"/v1/users/u{number:06d}/recommendations"),
+            ]
+        return all(answer.status_code == 200 and answer.json()["model_version"] for answer in answers)
+
     def ready() -> bool:
-        answers = []
-        for number in range(calls):
-            with httpx2.Client(base_url=service.address(), timeout=60) as client:
-                answers.append(client.post("/v1/recommendations", json=asked).json())
-                answers.append(client.get(f"/v1/users/u{number:06d}/recommendations").json())
-        return all(answer["model_version"] is not None for answer in answers)
+        with ThreadPoolExecutor(at_once) as pool:
+            return all(list(pool.map(ask, range(calls))))
 
     wait_for("the model in all workers", ready, 60)
 
