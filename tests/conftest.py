@@ -73,6 +73,7 @@ def _empty(url: str) -> None:
     """As the migrations left it: all keys and revisions begin anew."""
     tables = [table.name for table in reversed(metadata.sorted_tables) if table.name != "revisions"]
     with psycopg.connect(url) as connection:
+        connection.execute("SET lock_timeout = '20s'")  # a transaction that was left open is seen here
         connection.execute(";".join(f"DELETE FROM {name}" for name in tables).encode())
         connection.execute("UPDATE revisions SET value = 0")
         connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")

@@ -57,10 +57,16 @@ class Edge:
         self._readers = CapacityLimiter(database.pool_size)
         # SQLite has one writer at a time. The others wait for their turn in threads: were it handed on by the
         # event loop, in a crowd each would wait for a turn of that, too.
-        # On PostgreSQL scans take no more than half of the connections: slow ones hold up no event.
+        # On PostgreSQL scans take no more than half of the connections: slow ones hold up no event. One
+        # connection alone is for both.
         scans = database.pool_size if database.embedded else max(1, database.pool_size // 2)
         self._scans = CapacityLimiter(scans)
-        self._writers = CapacityLimiter(_WRITERS if database.embedded else max(1, database.pool_size - scans))
+        if database.embedded:
+            self._writers = CapacityLimiter(_WRITERS)
+        elif database.pool_size > 1:
+            self._writers = CapacityLimiter(database.pool_size - scans)
+        else:
+            self._writers = self._scans
         self._writing = threading.Lock() if database.embedded else nullcontext()
         self._unlimited = CapacityLimiter(math.inf)
         self._reach = Reach()

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from app.core.clock import now_ms, rfc3339
 from app.core.errors import InvalidInput, NotFound
 from app.core.events import DEFAULT_WEIGHTS
-from app.db.queries import identities, interactions, users
+from app.db.queries import identities, interactions, merging, users
 from app.db.rows import AnyRow
 from app.schemas.interactions import Interaction, Order
 from app.services.paging import decode_cursor, page
@@ -54,6 +54,7 @@ def record(
             f"More than {MAX_EVENT_NAMES} names of events: an event's name is its kind, not an id."
         )
     user_keys = identities.user_keys(connection, _named(entries, "user_id"), now)
+    merging.hold_owners(connection, _named([e for e in entries if e.user_id is None], "session_id"))
     session_keys = identities.session_keys(connection, _named(entries, "session_id"))
     item_keys = identities.item_keys(connection, _named(entries, "item_id"), now)
     rows = []

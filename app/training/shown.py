@@ -3,6 +3,7 @@
 import structlog
 
 from app.core.clock import now_ms
+from app.db.queries import privacy
 from app.db.queries.shown import oldest_shown, prune_shown
 from app.db.session import Database
 
@@ -29,8 +30,11 @@ def remove_shown(database: Database, days: int, step: int = STEP, steps: int = S
     for _ in range(steps):
         with database.write() as connection:
             gone = prune_shown(connection, before, step)
-        removed += gone
-        if gone < step:
+            keys = sorted({key for key in gone if key is not None})
+            privacy.lock_sessions(connection, keys)
+            privacy.delete_unused(connection, keys)
+        removed += len(gone)
+        if len(gone) < step:
             break
     log.info("shown_lists_removed", lists=removed, older_than_days=days)
     return removed == step * steps

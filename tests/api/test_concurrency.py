@@ -125,15 +125,33 @@ def test_sessions_are_merged_and_erased_while_events_arrive(client: TestClient) 
         events = [{"session_id": name, "item_id": "mug", "event": "view"} for name in ("s2", "s1", "s3")]
         return client.post("/v1/interactions/batch", json={"interactions": events * 20})
 
-    def merge() -> Any:
-        return client.post("/v1/users/ana/merge", json={"session_id": "s1"})
+    def merge(user: str, session: str) -> Callable[[], Any]:
+        return lambda: client.post(f"/v1/users/{user}/merge", json={"session_id": session})
 
-    def erase() -> Any:
-        response = client.delete("/v1/sessions/s2")
-        return client.get("/health/live") if response.status_code == 404 else response
+    def erase(path: str) -> Callable[[], Any]:
+        def erasing() -> Any:
+            response = client.delete(path)
+            return client.get("/health/live") if response.status_code == 404 else response
 
-    _at_once(*[send, merge, erase] * 4)
+        return erasing
+
+    merge("bo", "s3")()
+    erasures = [erase("/v1/sessions/s2"), erase("/v1/users/bo")]
+    _at_once(*[send, merge("ana", "s1"), *erasures] * 4)
     assert len(pages(client, "/v1/users/ana/interactions", "interactions", 1000)[0]) == 80
+
+
+@pytest.mark.usefixtures("only_one_attempt")
+def test_users_with_and_without_a_beginning_at_once(client: TestClient) -> None:
+    def put(number: int) -> Callable[[], Any]:
+        def entry(name: int) -> dict[str, Any]:
+            given = {"created_at": "2026-01-01T00:00:00Z"} if (name + number) % 2 else {}
+            return {"user_id": f"u{name}"} | given
+
+        return lambda: client.post("/v1/users/batch", json={"users": [entry(n) for n in range(60)]})
+
+    _at_once(*[put(number) for number in range(WRITERS)])
+    assert client.get("/v1/users/u0").json()["created_at"] == "2026-01-01T00:00:00.000Z"
 
 
 @pytest.mark.usefixtures("only_one_attempt")

@@ -189,6 +189,16 @@ def test_waiting_for_a_thread_has_an_end(database: Database, monkeypatch: pytest
     assert answered == 7
 
 
+def test_slow_scans_leave_threads_to_writes(database_url: str) -> None:
+    for size, scans, writes in ((10, 5, 5), (3, 1, 2), (2, 1, 1), (1, 1, 1)):
+        opened = Database(database_url, pool_size=size)
+        at = Edge(opened, 1)
+        if not opened.embedded:
+            assert (at._scans.total_tokens, at._writers.total_tokens) == (scans, writes)
+            assert (at._writers is at._scans) is (size == 1)
+        opened.close()
+
+
 def test_who_waited_while_others_found_the_database_away_does_not_ask_it(database: Database) -> None:
     at, asked = Edge(database, 1), Counted()
     held, released = threading.Event(), threading.Event()

@@ -254,6 +254,14 @@ def test_erasure_while_sessions_are_merged(client: TestClient, other: TestClient
     assert events_of(client, "ana") == [], "nothing of who was erased leads to who comes after"
 
 
+def test_a_session_stays_the_users_though_somebody_else_who_was_in_it_is_erased(client: TestClient) -> None:
+    merge(client, "cyd", "fresh")
+    send(client, event(session_id="fresh", user_id="bo"))
+    assert client.delete("/v1/users/bo").status_code == 200
+    send(client, event(session_id="fresh"))
+    assert len(events_of(client, "cyd")) == 1
+
+
 def test_merged_events_count_as_the_users_own(
     trained: TrainedShop, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

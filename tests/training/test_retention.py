@@ -38,6 +38,7 @@ def test_what_is_older_goes_with_empty_sessions(database: Database) -> None:
         database,
         interactions=[
             view(40, "ana", "old"),
+            view(35, None, "nobodys"),
             view(31, None, "both"),
             view(29, None, "both"),
             view(30, "bo"),
@@ -47,9 +48,9 @@ def test_what_is_older_goes_with_empty_sessions(database: Database) -> None:
     with database.write() as connection:
         merge_session(connection, "ana", "old")
         merge_session(connection, "ana", "without-events-yet")
-    assert remove_old(database, 30) == 3
-    assert left(database, sessions.c.external_id) == ["both", "without-events-yet"]
-    assert len(left(database, session_owners.c.session_id)) == 1
+    assert remove_old(database, 30) == 4
+    assert left(database, sessions.c.external_id) == ["both", "old", "without-events-yet"]
+    assert len(left(database, session_owners.c.session_id)) == 2, "events to come are still ana's"
     assert left(database, users.c.external_id) == ["ana", "bo"], "people stay, and what the shop says of them"
     assert remove_old(database, 30) == 0
 

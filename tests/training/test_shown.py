@@ -5,9 +5,10 @@ from pathlib import Path
 from sqlalchemy import select
 
 from app.core.clock import now_ms
+from app.db.queries.identities import session_keys
 from app.db.queries.shown import ShownList, insert_shown
 from app.db.session import Database
-from app.db.tables import shown_recommendations
+from app.db.tables import sessions, shown_recommendations
 from app.training.shown import DAY_MS, remove_shown
 from tests.training.shops import trainer
 
@@ -35,6 +36,21 @@ def test_what_is_old_goes_in_bounded_steps(database: Database) -> None:
     assert not remove_shown(database, 7, step=2, steps=2)
     assert left(database) == {"6.9", "0"}
     assert not remove_shown(database, 7, step=2, steps=2)
+
+
+def test_sessions_of_which_nothing_is_left_go_too(database: Database) -> None:
+    with database.write() as connection:
+        session_keys(connection, ["old", "new"])
+        shown = [("old", 9), ("new", 9), ("new", 1)]
+        at = [now_ms() - days * DAY_MS for _, days in shown]
+        lists = [
+            ShownList(f"{n}", None, None, name, None, None, at[n], (), ())
+            for n, (name, _) in enumerate(shown)
+        ]
+        assert insert_shown(connection, lists) == 3
+    remove_shown(database, 7)
+    with database.read() as connection:
+        assert list(connection.execute(select(sessions.c.external_id)).scalars()) == ["new"]
 
 
 def test_trainers_remove_it_between_runs(database: Database, tmp_path: Path) -> None:

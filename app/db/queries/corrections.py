@@ -32,7 +32,8 @@ def matching_interactions(
 ) -> list[AnyRow]:
     """`(id, item_id)` of a user's events that have all that is given.
 
-    An event without an id of the shop's own is known by its key in hexadecimal, as it is answered.
+    An event without an id of the shop's own is known by its key in hexadecimal, as it is answered. They are
+    kept from being removed until the transaction ends.
     """
     chosen = select(interactions.c.id, interactions.c.item_id).where(interactions.c.user_id == user)
     if event_id is not None:
@@ -45,7 +46,8 @@ def matching_interactions(
         chosen = chosen.where(interactions.c.item_id == item)
     if event is not None:
         chosen = chosen.where(interactions.c.event == event)
-    return list(connection.execute(chosen))
+    held = chosen.order_by(interactions.c.id).with_for_update(read=True, key_share=True)
+    return list(connection.execute(held))
 
 
 def event_code(connection: Connection, name: str) -> int | None:

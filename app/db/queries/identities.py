@@ -1,7 +1,7 @@
 """From the shop's ids to keys, creating what an event names for the first time.
 
 Users and sessions are held until the transaction ends, so that nobody erases them before what names them is
-there: users before sessions, and those of a kind in one order, as whoever erases does.
+there: users before sessions, and those that there are in the order of their keys, as whoever erases does.
 """
 
 from collections.abc import Collection, Iterable

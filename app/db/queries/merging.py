@@ -26,6 +26,17 @@ def owners_of_sessions(connection: Connection, session_keys: Collection[int]) ->
     return {row.session_id: row.user_id for row in found}
 
 
+def hold_owners(connection: Connection, external_ids: Collection[str]) -> None:
+    """Keep the users to whom sessions belong from being erased, before the sessions are held."""
+    if external_ids and not is_sqlite(connection):
+        connection.exec_driver_sql(
+            "SELECT users.id FROM users WHERE id IN (SELECT user_id FROM session_owners "
+            "JOIN sessions ON sessions.id = session_id WHERE sessions.external_id = ANY(%s)) "
+            "ORDER BY users.id FOR KEY SHARE OF users",
+            (sorted(external_ids),),
+        )
+
+
 def owner_of(connection: Connection, session: int) -> int | None:
     """Key of the user to whom a session belongs."""
     owner: int | None = connection.execute(

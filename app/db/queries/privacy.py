@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 
 from app.db.rows import AnyRow
 from app.db.tables import (
@@ -35,6 +35,7 @@ def erase_user(connection: Connection, key: int) -> tuple[dict[str, int], int | 
     lowest = [_lowest(connection, whose)]
     removed = connection.execute(delete(interactions).where(whose)).rowcount
     shown = _delete_shown(connection, shown_recommendations.c.user_id == key)
+    connection.execute(delete(session_owners).where(session_owners.c.user_id == key))
     removed_sessions = 0
     for first in range(0, len(session_ids), _AT_ONCE):
         counts, low = erase_sessions(connection, session_ids[first : first + _AT_ONCE])
@@ -83,10 +84,13 @@ def lock_sessions(connection: Connection, keys: list[int]) -> None:
 
 
 def delete_unused(connection: Connection, keys: list[int]) -> int:
-    """Remove those of the (locked) sessions that have no events; how many went."""
-    used = select(interactions.c.session_id).where(interactions.c.session_id.in_(keys))
-    gone = delete(sessions).where(sessions.c.id.in_(keys), sessions.c.id.not_in(used))
-    return connection.execute(gone).rowcount
+    """Remove those of the (locked) sessions of which nothing is left; how many went.
+
+    One that is a user's own stays, for the events to come, and one in which lists were shown.
+    """
+    names = (table.c.session_id for table in (interactions, session_owners, shown_recommendations))
+    unused = [~exists().where(name == sessions.c.id) for name in names]
+    return connection.execute(delete(sessions).where(sessions.c.id.in_(keys), *unused)).rowcount
 
 
 def oldest(connection: Connection, before: int, limit: int) -> list[AnyRow]:
@@ -96,8 +100,10 @@ def oldest(connection: Connection, before: int, limit: int) -> list[AnyRow]:
 
 
 def delete_interactions(connection: Connection, keys: list[int]) -> int:
-    """Remove interactions whose sessions are locked; how many went."""
-    return connection.execute(delete(interactions).where(interactions.c.id.in_(keys))).rowcount
+    """Remove interactions, locked in the order of their keys; how many went. Their sessions are locked."""
+    chosen = interactions.c.id.in_(keys)
+    connection.execute(select(interactions.c.id).where(chosen).order_by(interactions.c.id).with_for_update())
+    return connection.execute(delete(interactions).where(chosen)).rowcount
 
 
 def _delete_shown(connection: Connection, whose: Any) -> int:

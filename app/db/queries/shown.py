@@ -69,6 +69,8 @@ def insert_shown(connection: Connection, lists: Sequence[ShownList]) -> int:
         if each.user_id is not None and user is None and each.shown_at <= erased_at:
             continue
         session = known_sessions.get(each.session_id or "")
+        if each.session_id is not None and session is None and each.shown_at <= erased_at:
+            continue
         shown = [place for place, item_id in enumerate(each.item_ids) if item_id in keys]
         names = sorted({each.sources[place] for place in shown})
         rows.append(
@@ -167,11 +169,12 @@ def shown_of_user(connection: Connection, user_key: int, after: int, limit: int)
     ]
 
 
-def prune_shown(connection: Connection, before: int, limit: int) -> int:
-    """Remove at most `limit` lists that were shown before a time; how many there were."""
+def prune_shown(connection: Connection, before: int, limit: int) -> list[int | None]:
+    """Remove at most `limit` lists that were shown before a time; the session key of each."""
     shown = shown_recommendations
     oldest = select(shown.c.id).where(shown.c.shown_at < before).order_by(shown.c.shown_at).limit(limit)
-    return connection.execute(delete(shown).where(shown.c.id.in_(oldest))).rowcount
+    gone = delete(shown).where(shown.c.id.in_(oldest)).returning(shown.c.session_id)
+    return list(connection.execute(gone).scalars())
 
 
 def oldest_shown(connection: Connection) -> int | None:

@@ -18,20 +18,20 @@ def upsert_users(connection: Connection, rows: list[tuple[str, str, int | None, 
     Without `created_at` a user keeps the one it has.
     """
     latest = {row[0]: row for row in rows}
-    for given in (True, False):
-        chosen = [latest[name] for name in sorted(latest) if (latest[name][2] is not None) is given]
-        created = ", created_at = excluded.created_at" if given else ""
-        insert_rows(
-            connection,
-            users,
-            _COLUMNS,
-            [
-                (name, attributes, now if created_at is None else created_at, now)
-                for name, attributes, created_at, now in chosen
-            ],
-            "(external_id) DO UPDATE SET attributes = excluded.attributes, "
-            f"updated_at = excluded.updated_at{created}",
-        )
+    # In one statement, and in one order: else two writers wait for each other. One who is known and is said
+    # to be created in this very millisecond keeps what was known, too.
+    insert_rows(
+        connection,
+        users,
+        _COLUMNS,
+        [
+            (name, attributes, now if created_at is None else created_at, now)
+            for name, attributes, created_at, now in (latest[name] for name in sorted(latest))
+        ],
+        "(external_id) DO UPDATE SET attributes = excluded.attributes, updated_at = excluded.updated_at, "
+        "created_at = CASE WHEN excluded.created_at = excluded.updated_at THEN users.created_at "
+        "ELSE excluded.created_at END",
+    )
 
 
 def find_user(connection: Connection, external_id: str) -> AnyRow | None:
