@@ -69,17 +69,17 @@ def keys_by_external_id(
     """The integer keys of those ids that exist; their rows are held in the order of the keys, if at all."""
     if not external_ids:
         return {}
+    query = f"SELECT external_id, id FROM {table.name}"
+    parameter: str | list[str] = list(external_ids)
     if is_sqlite(connection):  # one writer at a time: it holds all rows
-        clause, parameter = "IN (SELECT value FROM json_each(?))", orjson.dumps(list(external_ids)).decode()
+        query += " WHERE external_id IN (SELECT value FROM json_each(?))"
+        parameter = orjson.dumps(parameter).decode()
     else:
-        clause, parameter = "= ANY(%s)", list(external_ids)  # type: ignore[assignment]
+        # Joined: by `= ANY(…)` PostgreSQL compares each row of a table that it takes for small with each id.
+        query += " JOIN unnest(%s::text[]) AS given(external_id) USING (external_id)"
         if hold is not None:
-            clause += f" ORDER BY id {hold}"
-    found = connection.exec_driver_sql(
-        f"SELECT external_id, id FROM {table.name} WHERE external_id {clause}",
-        (parameter,),
-    )
-    return {row.external_id: row.id for row in found}
+            query += f" ORDER BY id {hold} OF {table.name}"
+    return {row.external_id: row.id for row in connection.exec_driver_sql(query, (parameter,))}
 
 
 @lru_cache(maxsize=64)
