@@ -102,7 +102,8 @@ def only_one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("only_one_attempt")
 def test_erasure_while_events_arrive(client: TestClient) -> None:
-    client.put("/v1/users/ana", json={})
+    for name in ("ana", "bo"):
+        client.put(f"/v1/users/{name}", json={})
 
     def send() -> Any:
         events = [
@@ -135,10 +136,13 @@ def test_sessions_are_merged_and_erased_while_events_arrive(client: TestClient) 
 
         return erasing
 
-    merge("bo", "s3")()
-    erasures = [erase("/v1/sessions/s2"), erase("/v1/users/bo")]
-    _at_once(*[send, merge("ana", "s1"), *erasures] * 4)
-    assert len(pages(client, "/v1/users/ana/interactions", "interactions", 1000)[0]) == 80
+    send()
+    _at_once(*[send, merge("ana", "s1"), erase("/v1/sessions/s2")] * 4)
+    for _ in range(6):
+        merge("bo", "s3")()
+        _at_once(*[send] * 4, erase("/v1/users/bo"), *[send] * 4)
+    found = pages(client, "/v1/users/ana/interactions", "interactions", 1000)
+    assert sum(map(len, found)) == 20 * (1 + 4 + 6 * 8)
 
 
 @pytest.mark.usefixtures("only_one_attempt")
