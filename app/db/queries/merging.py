@@ -31,7 +31,8 @@ def hold_owners(connection: Connection, external_ids: Collection[str]) -> None:
     if external_ids and not is_sqlite(connection):
         connection.exec_driver_sql(
             "SELECT users.id FROM users WHERE id IN (SELECT user_id FROM session_owners "
-            "JOIN sessions ON sessions.id = session_id WHERE sessions.external_id = ANY(%s)) "
+            "JOIN sessions ON sessions.id = session_id "
+            "JOIN unnest(%s::text[]) AS given(external_id) USING (external_id)) "
             "ORDER BY users.id FOR KEY SHARE OF users",
             (sorted(external_ids),),
         )
