@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from app.api import edge
 from app.db import migrate
 from app.db.session import Database
 from app.db.tables import metadata
@@ -27,6 +28,14 @@ def _no_waiting_for_disks() -> Iterator[None]:
     """No test pulls the plug, and a training waits hundreds of times for the disk."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _file: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> Iterator[None]:
+    """Calls wait for their turn at the database however slow the machine is: how long, other tests tell."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edge, "ROOM_SECONDS", 30.0)
         yield
 
 
