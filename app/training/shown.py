@@ -4,7 +4,7 @@ import structlog
 
 from app.core.clock import now_ms
 from app.db.queries import privacy
-from app.db.queries.shown import oldest_shown, prune_shown
+from app.db.queries.shown import delete_shown, oldest_shown, shown_before
 from app.db.session import Database
 
 log = structlog.get_logger(__name__)
@@ -29,12 +29,13 @@ def remove_shown(database: Database, days: int, step: int = STEP, steps: int = S
     removed = 0
     for _ in range(steps):
         with database.write() as connection:
-            gone = prune_shown(connection, before, step)
-            keys = sorted({key for key in gone if key is not None})
+            old = shown_before(connection, before, step)
+            keys = sorted({row.session_id for row in old if row.session_id is not None})
             privacy.lock_sessions(connection, keys)
+            delete_shown(connection, [row.id for row in old])
             privacy.delete_unused(connection, keys)
-        removed += len(gone)
-        if len(gone) < step:
+        removed += len(old)
+        if len(old) < step:
             break
     log.info("shown_lists_removed", lists=removed, older_than_days=days)
     return removed == step * steps

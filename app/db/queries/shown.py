@@ -169,12 +169,17 @@ def shown_of_user(connection: Connection, user_key: int, after: int, limit: int)
     ]
 
 
-def prune_shown(connection: Connection, before: int, limit: int) -> list[int | None]:
-    """Remove at most `limit` lists that were shown before a time; the session key of each."""
+def shown_before(connection: Connection, before: int, limit: int) -> list[AnyRow]:
+    """`(id, session_id)` of at most `limit` of the lists that were shown before a time, the oldest."""
     shown = shown_recommendations
-    oldest = select(shown.c.id).where(shown.c.shown_at < before).order_by(shown.c.shown_at).limit(limit)
-    gone = delete(shown).where(shown.c.id.in_(oldest)).returning(shown.c.session_id)
-    return list(connection.execute(gone).scalars())
+    old = select(shown.c.id, shown.c.session_id).where(shown.c.shown_at < before)
+    return list(connection.execute(old.order_by(shown.c.shown_at).limit(limit)))
+
+
+def delete_shown(connection: Connection, keys: list[int]) -> int:
+    """Remove lists whose sessions are locked; how many went."""
+    shown = shown_recommendations
+    return connection.execute(delete(shown).where(shown.c.id.in_(keys))).rowcount
 
 
 def oldest_shown(connection: Connection) -> int | None:
