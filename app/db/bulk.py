@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 Hold = Literal["FOR KEY SHARE", "FOR UPDATE"]
-"""What others may not do to a row until the transaction ends: remove it; or hold it, too."""
+"""How a row is kept until the transaction ends: from being removed, or also from being held by others."""
 
 _ARRAY_TYPES = (
     (JSON, "text[]", "::jsonb"),

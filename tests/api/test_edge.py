@@ -189,6 +189,28 @@ def test_waiting_for_a_thread_has_an_end(database: Database, monkeypatch: pytest
     assert answered == 7
 
 
+def test_waiting_for_a_connection_for_a_short_read_has_an_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_module, "ROOM_SECONDS", 0.05)
+
+    async def crowd() -> list[Any]:
+        at = Edge(database, 1)
+        try:
+            if not database.embedded:  # a file of this machine has room for all
+                for _ in range(database.pool_size):
+                    at._readers.acquire_on_behalf_of_nowait(object())
+            began = time.monotonic()
+            found = await asyncio.gather(at.read(Counted()), return_exceptions=True)
+            assert time.monotonic() - began < 5
+            return list(found)
+        finally:
+            await database.close_awaited()
+
+    (found,) = asyncio.run(crowd())
+    assert found == 7 if database.embedded else isinstance(found, Unavailable)
+
+
 def test_slow_scans_leave_threads_to_writes(database_url: str) -> None:
     for size, scans, writes in ((10, 5, 5), (3, 1, 2), (2, 1, 1), (1, 1, 1)):
         opened = Database(database_url, pool_size=size)

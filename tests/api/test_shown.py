@@ -122,6 +122,8 @@ def test_erased_people_do_not_come_back(database_url: str, database: Database, t
         assert insert_shown(connection, [late]) == 0
         # What she was shown before the erasure, and another process writes after it, is not kept at all.
         assert insert_shown(connection, [late._replace(recommendation_id="before", shown_at=1)]) == 0
+        visit = late._replace(recommendation_id="visit", user_id=None, session_id="gone", shown_at=1)
+        assert insert_shown(connection, [visit]) == 0
     rows = stored(database)
     assert rows["late"].user_id is None
     assert not {"early", "before"} & set(rows)

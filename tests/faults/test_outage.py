@@ -41,7 +41,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Cluster, 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same with shorter pauses."""
+    """The same with shorter pauses, and with the service's own patience."""
+    monkeypatch.setattr(edge, "ROOM_SECONDS", 1.0)
     monkeypatch.setattr(reach, "PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(edge, "READ_SECONDS", 0.5)
 

@@ -66,10 +66,11 @@ def insert_shown(connection: Connection, lists: Sequence[ShownList]) -> int:
         user, created_at = known_users.get(each.user_id or "", (None, 0))
         if created_at > each.shown_at:
             user = None
-        if each.user_id is not None and user is None and each.shown_at <= erased_at:
-            continue
         session = known_sessions.get(each.session_id or "")
-        if each.session_id is not None and session is None and each.shown_at <= erased_at:
+        unknown = (each.user_id is not None and user is None) or (
+            each.session_id is not None and session is None
+        )
+        if unknown and each.shown_at <= erased_at:
             continue
         shown = [place for place, item_id in enumerate(each.item_ids) if item_id in keys]
         names = sorted({each.sources[place] for place in shown})
